@@ -1,8 +1,8 @@
 /**
  * Resolves in a later turn of the event loop, after all promises that can settle have settled. The
  * event loop delivers a `MessageChannel` message only once the microtask queue is empty. A
- * simulation uses this to let asynchronous code finish between two events, in the same order every
- * time and without real timers.
+ * simulation can therefore let asynchronous code finish between two events, always in the same
+ * order and without real timers.
  */
 export function drainPromises(): Promise<void> {
   const { port1, port2 } = (channel ??= new MessageChannel());
@@ -13,12 +13,15 @@ export function drainPromises(): Promise<void> {
   });
 }
 
-/** The channel, shared by all calls because creating one costs more than a hundred messages. */
+/**
+ * The channel. All calls share it, because creating a channel costs more than sending a hundred
+ * messages.
+ */
 let channel: MessageChannel | undefined;
 const waiting: (() => void)[] = [];
 
 function next(): void {
   waiting.shift()?.();
-  // A port with a listener keeps the process alive.
+  // A port with a listener would keep the process alive.
   if (waiting.length === 0 && channel !== undefined) channel.port1.onmessage = null;
 }

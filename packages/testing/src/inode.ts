@@ -2,7 +2,7 @@
 interface Write {
   readonly offset: number;
   readonly bytes: Uint8Array;
-  /** The bytes that the write replaced. A power cut restores these bytes. */
+  /** The bytes that the write replaced. A power cut may restore them. */
   readonly before: Uint8Array;
   /** Length of the file in bytes before the write. */
   readonly lengthBefore: number;
@@ -18,15 +18,15 @@ interface Range {
 const SECTOR = 512;
 
 /**
- * The contents of a simulated file. Processes read all written bytes. A power cut may undo the
- * writes that are not synced.
+ * The contents of a simulated file. Processes can read all bytes that were written. A power cut may
+ * undo writes that are not synced.
  */
 export class Inode {
   #bytes: Uint8Array;
   #length: number;
   /** Writes that are not durable yet, oldest first. */
   #unsynced: Write[] = [];
-  /** Number of writes that were synced, or dropped by a failed sync. */
+  /** Number of writes that have been synced, or dropped by a failed sync. */
   #settled = 0;
   /**
    * The durable contents after a failed sync. A failed sync drops writes that processes can still
@@ -91,7 +91,7 @@ export class Inode {
     this.#unsynced = [];
   }
 
-  /** The contents after a power cut that loses all unsynced writes. */
+  /** Returns the contents after a power cut that loses all unsynced writes. */
   get durable(): Uint8Array {
     if (this.#platter !== undefined) return this.#platter.durable;
     const copy = new Inode(this.read(0, this.#length));
@@ -101,7 +101,7 @@ export class Inode {
   }
 
   /**
-   * Cuts the power. Of the unsynced writes, either none survive, or the oldest writes survive, or
+   * Cuts the power. Of the unsynced writes, either none survive, or the oldest ones survive, or
    * random sectors survive.
    */
   cutPower(random: () => number): void {
@@ -119,8 +119,8 @@ export class Inode {
   }
 
   /**
-   * Flips a bit that was durable before the newest sync, preferably in a nonzero byte. Returns the
-   * byte's offset, or undefined if no byte was durable by then.
+   * Flips a bit that was already durable before the newest sync, preferably in a nonzero byte.
+   * Returns the byte's offset, or undefined if no byte was durable before that sync.
    */
   flipBit(random: () => number): number | undefined {
     const unsafe = [...this.#lastSynced, ...this.#unsynced.map(rangeOf)];

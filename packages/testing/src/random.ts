@@ -1,10 +1,17 @@
-/** A generator of pseudorandom numbers (mulberry32). Equal seeds and streams give equal numbers. */
+/**
+ * A generator of pseudorandom numbers (mulberry32). Generators with the same seed and stream return
+ * the same numbers.
+ */
 export class Random {
   #state: number;
 
-  /** Creates a generator. Streams with different names are independent, even with the same seed. */
+  /**
+   * Creates a generator. Streams with different names are independent, even if they have the same
+   * seed.
+   */
   constructor(seed: number, stream = '') {
-    // FNV-1a over the name, starting from the seed. One round of mixing separates adjacent seeds.
+    // FNV-1a over the name, starting from the seed. A round of mixing makes adjacent seeds give
+    // unrelated numbers.
     let hash = Math.imul(seed ^ 0x811c9dc5, 0x9e3779b1);
     for (let i = 0; i < stream.length; i += 1) hash = Math.imul(hash ^ stream.charCodeAt(i), 0x01000193);
     this.#state = (hash ^ (hash >>> 15)) >>> 0;

@@ -11,22 +11,25 @@ export interface DiskOperation {
 }
 
 /**
- * Kind of crash. After a process crash, unsynced writes stay readable and unsynced. A power cut
- * loses some or all of them.
+ * Kind of crash. After a process crash, unsynced writes are still readable, but not durable. A
+ * power cut loses some or all of them.
  */
 export type Crash = 'process' | 'power';
 
 export interface SimulatedDiskOptions {
   /**
    * Returns a random number in [0, 1). These numbers decide which unsynced writes survive a power
-   * cut. Default: none survive.
+   * cut. Default: no unsynced writes survive.
    */
   readonly random?: (() => number) | undefined;
-  /** Called before each operation. If it returns an error, the operation fails with it. */
+  /** Called before each operation. If it returns an error, the operation fails with that error. */
   readonly fail?: ((operation: DiskOperation) => Error | undefined) | undefined;
   /** Returns a promise that an asynchronous operation awaits before it ends. */
   readonly delay?: ((operation: DiskOperation) => Promise<void>) | undefined;
-  /** Returns whether a sync resolves without syncing. Set it to check that a test detects this. */
+  /**
+   * Returns true to make a sync resolve without syncing, so that a test can check whether this is
+   * detected.
+   */
   readonly lies?: ((operation: DiskOperation) => boolean) | undefined;
 }
 
@@ -59,18 +62,18 @@ export class SimulatedDisk {
   #syncedNames = 0;
   #life = 0;
   #locks = new Set<string>();
-  /** Number of disk operations so far. */
+  /** Number of disk operations performed so far. */
   operations = 0;
-  /** A scheduled crash, before the operation with this number. */
+  /** A scheduled crash, which happens just before the operation with this number. */
   crashAt: { readonly operation: number; readonly kind: Crash } | undefined;
-  /** Called after each crash of the process or the power. */
+  /** Called after each process crash or power cut. */
   onCrash: () => void = () => {};
 
   constructor(options: SimulatedDiskOptions = {}) {
     this.#options = options;
   }
 
-  /** The folder as seen by the current process, which runs until the next crash. */
+  /** The folder as the current process sees it. The process runs until the next crash. */
   get folder(): Folder {
     return new SimulatedFolder(this, this.#life);
   }
@@ -90,7 +93,7 @@ export class SimulatedDisk {
     return inode.read(0, inode.length);
   }
 
-  /** Replaces a file's contents durably, without the store's knowledge. Simulates damage. */
+  /** Replaces the contents of a file durably, without the store's knowledge, to simulate damage. */
   overwrite(name: string, contents: Uint8Array): void {
     this.#inode(name).overwrite(contents);
   }
@@ -108,7 +111,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * Returns a new disk with only the durable contents of this disk, as after the worst power cut.
+   * Returns a new disk that has only the durable contents of this disk, as after the worst possible
+   * power cut.
    */
   durableCopy(): SimulatedDisk {
     const copy = new SimulatedDisk();
@@ -290,8 +294,8 @@ class SimulatedFile implements File {
   }
 
   /**
-   * Writes the buffer's contents as of the end of the operation. This exposes a store that reuses
-   * the buffer too early, or syncs before the write finished.
+   * Write the buffer's contents as they are at the end of the operation. This exposes a store that
+   * reuses the buffer too early, or that syncs before the write has finished.
    */
   writeAsync(bytes: Uint8Array, offset: number): Promise<void> {
     return this.#disk.run(this.#life, this.#writing(bytes, offset), () => () => this.#inode.write(offset, bytes));

@@ -4,8 +4,8 @@ import { drainPromises } from './drain-promises.js';
 interface Alarm {
   at: number;
   /**
-   * Position of an alarm among the alarms that are due at the same time. Such alarms fire in the
-   * order in which they were set.
+   * Order of an alarm among those that are due at the same time. Such alarms fire in the order in
+   * which they were set.
    */
   order: number;
   readonly fire: () => void;
@@ -53,7 +53,7 @@ export class VirtualClock implements Clock {
     } while (this.#deferred.length > 0 || (await this.#hasDeferred()));
   }
 
-  /** Advances time by `ms` milliseconds and fires each timer that is due in that time. */
+  /** Advances time by `ms` milliseconds and fires each timer that becomes due. */
   async elapse(ms: number): Promise<void> {
     const end = this.#now + ms;
     await this.settle();

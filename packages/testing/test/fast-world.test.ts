@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ALL_FAULTS, FAULTS, LATER_FAULTS, runFastWorld } from '@kontiki/testing';
 
 describe('runFastWorld', () => {
-  it('runFastWorld gives equal executions only for equal seeds', () => {
+  it('runFastWorld produces equal executions only for equal seeds', () => {
     const [first, second, other] = [runFastWorld(5), runFastWorld(5), runFastWorld(6)];
     expect(second).toEqual(first);
     expect(other.hash).not.toBe(first.hash);

@@ -16,7 +16,7 @@ const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
 const run = (seed: number, options: Partial<FullWorldOptions> = {}): Promise<Outcome> =>
   runFullWorld(seed, { log, seconds: 5, ...options });
 
-/** Returns the outcome of the first world with a violation, among a few seeds. */
+/** Runs a few seeds. Returns the outcome of the first world in which an invariant was violated. */
 async function firstViolation(options: Partial<FullWorldOptions>): Promise<Outcome['violation']> {
   for (let seed = 0; seed < 20; seed += 1) {
     const { violation } = await run(seed, options);
@@ -25,7 +25,7 @@ async function firstViolation(options: Partial<FullWorldOptions>): Promise<Outco
   return undefined;
 }
 
-/** A state machine that sums the commands. */
+/** A state machine that adds up the commands. */
 class Counter implements StateMachine<number> {
   total = 0;
 
@@ -48,7 +48,7 @@ function counting<Machine extends Counter>(machine: () => Machine): () => Worklo
 }
 
 describe('runFullWorld', () => {
-  it('runFullWorld gives equal executions for equal seeds, with or without a trace', async () => {
+  it('runFullWorld produces equal executions for equal seeds, with or without a trace', async () => {
     const lines: string[] = [];
     const trace = (at: number, text: string): number => lines.push(`${at} ${text}`);
     const [first, traced, other] = [await run(5), await run(5, { trace }), await run(6)];
@@ -89,7 +89,7 @@ describe('runFullWorld', () => {
     expect(violation?.invariant).toBe('equalStates');
   }, 60_000);
 
-  it('a full world detects a throwing state machine and a store that resolves early', async () => {
+  it('a full world detects a machine that throws and a store that resolves early', async () => {
     class Throwing extends Counter {
       override add(by: number): number {
         if (this.total > 50) throw new Error('too much');

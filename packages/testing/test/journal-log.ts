@@ -17,7 +17,7 @@ type Content =
   | { readonly kind: 'batch'; readonly records: readonly LogRecord[] }
   | { readonly kind: 'moved'; readonly where: string };
 
-/** A part of the journal, with its number and end offset. */
+/** A part of the journal, with its number and its end offset. */
 interface Part {
   readonly content: Content;
   readonly number: number;
@@ -28,9 +28,9 @@ const NAME = 'journal';
 const HEADER = 16;
 
 /**
- * The simplest correct log on files. It appends parts to one file, and syncs each part before it
- * writes the next. All entries are also in memory. The file never shrinks. A part consists of a
- * checksum, its length, its number and JSON.
+ * The simplest correct log on files. It appends parts to one file, and syncs each part before
+ * writing the next one. All entries are also kept in memory. The file never shrinks. A part
+ * consists of a checksum, its length, its number and JSON.
  */
 export class JournalLog extends AbstractLog {
   readonly #folder: Folder;
@@ -57,7 +57,7 @@ export class JournalLog extends AbstractLog {
       const tracker = new LogStateTracker();
       const torn = await this.#replay(tracker, owner);
       if (this.#number === 0) this.#put({ kind: 'owner', owner });
-      // After a process crash, the parts just read may not be durable.
+      // After a process crash, the parts that were just read may not be durable yet.
       await this.#file.datasync();
       await this.#folder.sync();
       const repair = { where: NAME, offset: this.#end, bytes: torn, reason: 'a torn part' };
@@ -112,7 +112,7 @@ export class JournalLog extends AbstractLog {
     let torn = bytes.length;
     while (torn > this.#end && bytes[torn - 1] === 0) torn -= 1;
     if (torn === this.#end) return 0;
-    // All parts except for the last were synced, so only the last part can be torn.
+    // All parts but the last one were synced, so only the last one can be torn.
     for (let at = this.#end + 1; at < torn; at += 1) {
       if (partAt(bytes, at) !== undefined) throw corruptData('The journal', `byte ${this.#end} is damaged`);
     }

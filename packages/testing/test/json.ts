@@ -1,4 +1,4 @@
-/** Returns JSON that preserves bytes and maps. */
+/** Returns a value as JSON that preserves bytes and maps. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_, held: unknown) => {
     if (held instanceof Uint8Array) return { $bytes: Buffer.from(held).toString('base64') };
@@ -6,7 +6,7 @@ export function toJson(value: unknown): string {
   });
 }
 
-/** Parses the JSON of `toJson`. */
+/** Parses JSON that `toJson` returned. */
 export function fromJson(text: string): unknown {
   return JSON.parse(text, (_, value: unknown) => {
     const { $bytes, $map } = (value ?? {}) as { $bytes?: string; $map?: [string, unknown][] };

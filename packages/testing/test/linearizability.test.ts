@@ -63,7 +63,7 @@ it('list reads return all appended values in one consistent order', () => {
   expect(isLinearizable(list, [...overlap, op(6, 7, sees('a'))])).toBe(false);
 });
 
-/** Returns whether a history is linearizable, by trying every order. */
+/** Returns whether a history is linearizable, by trying every possible order. */
 function byForce<State>(model: Model<State, RegisterInput>, history: readonly Operation<RegisterInput>[]): boolean {
   const search = (state: State, left: readonly Operation<RegisterInput>[]): boolean => {
     if (left.every(({ end }) => end === null)) return true;
@@ -95,7 +95,7 @@ it('isLinearizable agrees with brute force on 5,000 random histories', () => {
         write(value()),
         cas(value(), random.pick(['a', 'b']), end === null ? undefined : random.chance(0.5)),
       ]);
-      // A read without a response has no result, so give it an end.
+      // Without a response, a read would have no result. Reads therefore always have an end.
       return op(call, input.type === 'read' ? (end ?? call) : end, input);
     });
     const verdict = isLinearizable(register, history);

@@ -1,5 +1,5 @@
 // Shows that the conformance suite for log stores detects faults. Injects each fault into the
-// source of a log or of its base class, and expects a certain test of the suite to fail.
+// source of a log or of its base class, and expects a specific test of the suite to fail.
 import { describe, expect, it } from 'vitest';
 import type { Folder } from '@kontiki/files';
 import { collect, onDisk, testLogStore } from '@kontiki/testing';
@@ -13,7 +13,7 @@ testLogStore(
   { name: 'JournalLog', medium: onDisk((folder) => new JournalLog(folder)), without },
 );
 
-/** Returns the title of the first test that fails with the fault. */
+/** Returns the title of the first test that fails because of the fault. */
 async function firstFailure(file: string, text: string, by: string): Promise<string | undefined> {
   const Faulty = await planted<Folder>('journal-log.ts', 'JournalLog', { file, text, by });
   const runner = collect();

@@ -156,8 +156,8 @@ describe('NodeChecks', () => {
   });
 
   /**
-   * Passes one write with these entries to the checks, as if a follower had received all of them in
-   * one message.
+   * Passes one write with the given entries to the checks, as if a follower had received all of
+   * them in one message.
    */
   function append(...entries: Entry[]): void {
     const checks = new NodeChecks(new InvariantChecker(new Set(['quorumsOverlap'])), drawMix(1, {}, 'nodes'), () => []);

@@ -4,8 +4,8 @@ import { build } from 'esbuild';
 import type { LogStore } from '@kontiki/core';
 
 /**
- * A fault, which replaces `text` with `by` in a file. The path of the file is relative to this
- * folder.
+ * A fault that a test injects: it replaces `text` with `by` in a file. The path of the file is
+ * relative to this folder.
  */
 export interface Fault {
   readonly file: string;
@@ -14,8 +14,8 @@ export interface Fault {
 }
 
 /**
- * Bundles the file `entry` of this folder with a fault in this file or in a file that it imports.
- * Returns the class `name` of the bundle.
+ * Bundles the file `entry` in this folder and injects a fault, either into this file or into a file
+ * that it imports. Returns the class `name` from the bundle.
  */
 export async function planted<On>(
   entry: string,

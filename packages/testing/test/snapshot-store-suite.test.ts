@@ -1,5 +1,5 @@
 // Shows that the conformance suite for snapshot stores detects faults. Injects each fault into
-// FileSnapshots or its folder, and expects a certain test of the suite to fail.
+// FileSnapshots or its folder, and expects a specific test of the suite to fail.
 import { describe, expect, it } from 'vitest';
 import type { Owner, SnapshotInfo, SnapshotMeta, SnapshotWriter } from '@kontiki/core';
 import type { File, Folder } from '@kontiki/files';
@@ -16,7 +16,7 @@ async function failing(Faulty: Store): Promise<string | undefined> {
   return undefined;
 }
 
-/** Returns a proxy of `real` in which some methods are replaced. */
+/** Returns a proxy for `real` in which some methods are replaced. */
 function withMethods<T extends object>(real: T, replaced: Partial<T>): T {
   return new Proxy(real, {
     get: (target, key) => {
@@ -65,7 +65,7 @@ const faults: readonly (readonly [string, string, Store])[] = [
     'a store keeps finished snapshots after a process crash',
     withFolder((folder) => ({
       rename: async (from, to) => {
-        // Rename the file of an unfinished snapshot as usual.
+        // The file of an unfinished snapshot is renamed as usual.
         if (to.startsWith('snapshot-part-')) return folder.rename(from, to);
         const old = await folder.open(from);
         const bytes = await old.read(0, await old.size());

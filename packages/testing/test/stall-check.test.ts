@@ -1,5 +1,6 @@
-// Shows that the fast world detects each incorrect handling of a late timer. The check receives
-// invented turns of one server. The fast worlds show that correct servers pass the check.
+// Shows that the fast world (a simulation of the protocol alone) detects every wrong reaction to a
+// late timer. The check receives made-up turns of one server. The fast worlds show that correct
+// servers pass the check.
 import type { RoleName } from '@kontiki/core';
 import type { Raft, Report, Turn } from '@kontiki/core/protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -77,14 +78,14 @@ describe('StallCheck', () => {
     expect(broken).toHaveLength(1);
   });
 
-  it('a follower that hears its leader must forgive again', () => {
+  it('a follower that hears from its leader must forgive again', () => {
     forgive(0);
     hearLeader('b', 3);
     blame(502);
     expect(broken).toHaveLength(1);
   });
 
-  it('an append of an earlier leader does not require forgiveness', () => {
+  it('an append from an earlier leader does not require forgiveness', () => {
     forgive(0);
     hearLeader('b', 2);
     hearLeader('c', 3);
@@ -102,7 +103,7 @@ describe('StallCheck', () => {
     expect(broken).toHaveLength(1);
   });
 
-  it('a leader stalled again within an election timeout may step down', () => {
+  it('a leader that stalls again within an election timeout may step down', () => {
     turn(0, 'leader', 'leader');
     turn(500, 'leader', 'leader');
     turn(501, 'leader', 'leader', forgiven);

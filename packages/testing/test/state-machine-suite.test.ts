@@ -5,7 +5,9 @@ import { collect, testStateMachine } from '@kontiki/testing';
 // Shows that `testStateMachine` passes correct machines and detects faulty ones. The first failing
 // test of each faulty machine must be the test for its fault.
 
-/** A correct machine that sums the commands. Faulty machines override one of its methods. */
+/**
+ * A correct machine that adds up the commands. Each faulty machine overrides one of its methods.
+ */
 class Sum implements StateMachine<number> {
   sum = 0;
   through = 0;
@@ -87,7 +89,7 @@ async function failing(machine: () => Sum, reopen?: (before: Sum) => Sum): Promi
 }
 
 /**
- * Returns a machine that keeps its state. Its `open` returns an index that is too high by `ahead`.
+ * Returns a machine that keeps its state. The index that its `open` returns is too high by `ahead`.
  */
 function durable(ahead: number): { machine: () => Sum; reopen: (before: Sum) => Sum } {
   class Durable extends Sum {

@@ -1,5 +1,5 @@
 // Shows that users can test a log store on their own medium, and that the suite detects faults in
-// it. Injects each fault into the source of the store, and expects a certain test to fail.
+// it. Injects each fault into the source of the store, and expects a specific test to fail.
 import { describe, expect, it } from 'vitest';
 import type { LogStore } from '@kontiki/core';
 import { collect, testLogStore, type LogStoreSuite } from '@kontiki/testing';
@@ -16,7 +16,8 @@ const suite = (Log: new (tape: Tape) => LogStore): LogStoreSuite => ({
 testLogStore({ describe, it, expect }, suite(StrangersLog));
 
 /**
- * Runs the tests whose titles contain one of `titles`. Returns the skipped and the failing tests.
+ * Runs the tests whose titles contain one of `titles`. Returns the tests that were skipped and
+ * those that failed.
  */
 async function results(
   Log: new (tape: Tape) => LogStore,
@@ -103,7 +104,7 @@ describe('testLogStore on a tape', () => {
     ],
   ])('testLogStore detects a log on a tape in which %s', async (_, title, text, by) => {
     const Faulty = await planted<Tape>('strangers-log.ts', 'StrangersLog', { file: 'strangers-log.ts', text, by });
-    // Another test must pass, so that the failure is due to this fault.
+    // Another test must pass, to show that this fault caused the failure.
     const other = 'open reports no repairs after a clean close';
     const { failing } = await results(Faulty, [title, other]);
     expect(failing).not.toEqual([]);

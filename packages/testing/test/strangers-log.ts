@@ -64,7 +64,7 @@ export class StrangersLog extends AbstractLog {
       const torn = bytes.length - whole;
       if (torn > 0) await this.#tape.cut(whole);
       if (whole === 0) await this.#tape.write(printed({ kind: 'owner', owner }));
-      // After a process crash, the lines just read may not be durable.
+      // After a process crash, the lines that were just read may not be durable yet.
       await this.#tape.sync();
       return {
         tracker,

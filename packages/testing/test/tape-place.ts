@@ -6,14 +6,14 @@ type Bytes = Uint8Array<ArrayBuffer>;
 type Write = (held: Bytes) => Bytes;
 
 /**
- * A tape that can crash, fail and be damaged. Users write a similar class to test a store on their
- * own medium.
+ * A tape that can crash, fail and be damaged. Users would write a similar class to test a store on
+ * their own medium.
  */
 export class TapePlace implements Medium<LogStore> {
   readonly #make: (tape: Tape) => LogStore;
   readonly #random: () => number;
   #durable: Bytes = new Uint8Array();
-  /** Number of bytes that were durable before the newest sync. */
+  /** Number of bytes that were already durable before the newest sync. */
   #settled = 0;
   /** Unsynced writes, oldest first. */
   #unsynced: { readonly write: Write; readonly torn?: Write }[] = [];

@@ -16,8 +16,8 @@ import { collect, testTransport, VirtualClock } from '@kontiki/testing';
 type Receive = (from: ServerId, message: Received) => void;
 
 /**
- * A correct transport that forwards all calls to another transport. Faulty transports override one
- * of its methods.
+ * A correct transport that forwards all calls to another transport. Each faulty transport overrides
+ * one of its methods.
  */
 class Wrapped implements Transport {
   readonly inner: Transport;

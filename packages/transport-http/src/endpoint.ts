@@ -7,7 +7,7 @@ import { CONTENT_TYPE } from './settings.js';
 /** Maximum number of concurrent requests to one peer: one bulk, one urgent and one poll request. */
 const CONNECTIONS = 3;
 
-/** The URL of one peer, with the connections kept open to the peer. */
+/** The URL of one peer, and the connections kept open to it. */
 export class Endpoint {
   readonly #agent: Agent;
   readonly #options: RequestOptions;
@@ -16,7 +16,7 @@ export class Endpoint {
 
   /**
    * `tls` returns the TLS options for a new connection. The options change when the certificate or
-   * the secret is replaced.
+   * the secret has been replaced.
    */
   constructor(url: URL, tls: () => ConnectionOptions) {
     const secure = url.protocol === 'https:';
@@ -41,8 +41,8 @@ export class Endpoint {
   }
 
   /**
-   * Closes all connections to the peer. Called when one connection fails, because the other
-   * connections will most likely fail too.
+   * Closes all connections to the peer. Called when one of them fails, because the others will most
+   * likely fail too.
    */
   closeConnections(): void {
     this.#agent.destroy();

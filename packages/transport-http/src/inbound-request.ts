@@ -10,7 +10,7 @@ export interface InboundCallbacks {
   onClosed(request: InboundRequest): void;
 }
 
-/** A request from a peer, with an accepted handshake, and the response to the request. */
+/** A request from a peer whose handshake has been accepted, and the response to it. */
 export class InboundRequest {
   /** Whether the response may be delayed until there are messages for the peer. */
   readonly polls: boolean;
@@ -37,7 +37,7 @@ export class InboundRequest {
     this.#hello = hello;
     this.#deadline = new RequestDeadline(context.limits);
     response.on('error', () => {
-      // No action is needed, because a 'close' event follows.
+      // Nothing needs to be done here, because a 'close' event follows.
     });
     response.once('close', () => callbacks.onClosed(this));
     this.#body = new Body(request, MAX_FRAME, (body) => {
@@ -55,7 +55,7 @@ export class InboundRequest {
     });
   }
 
-  /** The version of frames that the peer reads. */
+  /** The version of frames that the peer can read. */
   get framing(): number {
     return this.#hello.framing;
   }
@@ -92,7 +92,9 @@ export class InboundRequest {
     this.#response.destroy();
   }
 
-  /** Logs that other code in the application answered a request that the handler had received. */
+  /**
+   * Logs that other code in the application has answered a request that was passed to the handler.
+   */
   #logForeignAnswer(): void {
     const text =
       'Other code answered a request that transport.handler had received. Do not use a request or its response after passing them to the handler';

@@ -16,7 +16,7 @@ import {
 import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
 
-/** Maximum number of connections for each server that may connect. A peer uses three. */
+/** Maximum number of connections from each server that may connect. A peer uses three. */
 const CONNECTIONS_PER_SERVER = 4;
 
 /** Called for each request with a valid handshake. */
@@ -31,8 +31,9 @@ export class HttpListener implements Listener {
   readonly #onAccepted: OnAccepted;
   readonly #own: OwnServer | undefined;
   /**
-   * Connections to the transport's own server with accepted requests, least recently used first. A
-   * client may keep any number of connections open, so the server limits their number.
+   * Connections to the transport's own server that have sent an accepted request, least recently
+   * used first. A client may keep any number of connections open, so the server limits their
+   * number.
    */
   readonly #used = new Set<Socket>();
   #open = false;
@@ -45,8 +46,8 @@ export class HttpListener implements Listener {
     if (options.listen === undefined) return;
     this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
-    // The timeout must be longer than any silence of a live peer. Otherwise a request could arrive
-    // on a connection that this server is closing.
+    // The timeout must be longer than a live peer can be silent. Otherwise, a request could arrive
+    // on a connection that this server is just closing.
     server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * context.limits.pingIntervalMs);
   }
 
@@ -81,7 +82,7 @@ export class HttpListener implements Listener {
       return rejectRequest(response, 400, { [REFUSED_HEADER]: error.reason });
     }
     if (this.#own !== undefined) this.#markUsed(this.#own, request.socket);
-    // A body can be read only once, so the peer's messages are lost.
+    // Other code has read the body. A body can be read only once, so the peer's messages are lost.
     if (request.readableDidRead || request.readableEnded) {
       const text =
         'Other code read the body of a request before transport.handler received it. Mount the handler before body parsers';

@@ -59,8 +59,8 @@ export class OutboundRequest {
     const request = this.#endpoint.post(this.#headers, this.#frame);
     request.on('response', (response) => this.#onResponse(response));
     request.on('error', (error: NodeJS.ErrnoException) => {
-      // If the peer closed an idle connection just before the request, send the request again. The
-      // peer may receive the frame twice, which Raft tolerates.
+      // The peer may have closed an idle connection just before the request, so send the request
+      // again. The peer may then receive the frame twice, which Raft tolerates.
       const stale = request.reusedSocket && error.code === 'ECONNRESET' && this.#body === undefined;
       if (stale && !this.#done) this.#request = this.#send();
       else this.#onError(error);

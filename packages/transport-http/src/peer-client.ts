@@ -43,7 +43,9 @@ export class PeerClient {
   #endpoint: Endpoint | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #isConnected = false;
-  /** The version in which to encode frames to the peer, from the peer's newest response. */
+  /**
+   * The version in which to encode frames for the peer, as announced in the peer's newest response.
+   */
   #framing = FRAMING.min;
   /** Whether no urgent request has been sent since the last tick. */
   #idle = true;
@@ -66,8 +68,7 @@ export class PeerClient {
   }
 
   /**
-   * Shortens the delay before the next attempt. Called when there is evidence that the peer is
-   * alive.
+   * Shortens the delay before the next attempt. Called when something shows that the peer is alive.
    */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();

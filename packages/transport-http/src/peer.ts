@@ -32,7 +32,7 @@ export class HttpPeer implements Peer {
   /** A poll request, answered when there are messages for the peer or at the next tick. */
   #held: InboundRequest | undefined;
   #incarnation: number | undefined;
-  /** Number of ticks without an open request since the peer's last request. */
+  /** Number of ticks since the peer's last request during which no request was open. */
   #silentTicks = 0;
   #closed = false;
 
@@ -154,8 +154,8 @@ export class HttpPeer implements Peer {
   }
 
   /**
-   * Called when the peer becomes unreachable or silent. Clears the queue if the peer is both. The
-   * queued messages follow lost messages and would be outdated when the peer returns.
+   * Called when the peer becomes unreachable or silent. If it is both, clears the queue. Messages
+   * before the queued ones are lost, so the queued ones would be outdated when the peer returns.
    */
   #onLost(): void {
     if (this.#isReachable || this.#inboundPeers.has(this.id)) return this.flush();

@@ -1,6 +1,6 @@
 import { type PeerLimits, SILENT_TICKS } from '@kontiki/peers';
 
-/** Lowest throughput at which requests do not time out. */
+/** The lowest throughput at which a request does not time out. */
 const MIN_BYTES_PER_SECOND = 64 * 1024;
 
 /**

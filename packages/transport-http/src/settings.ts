@@ -1,4 +1,7 @@
-/** Content type of bodies with a frame of `@kontiki/core/wire`. Body parsers ignore this type. */
+/**
+ * Content type of a body that contains a frame of `@kontiki/core/wire`. Body parsers ignore this
+ * type.
+ */
 export const CONTENT_TYPE = 'application/x-kontiki';
 
 /**

@@ -12,7 +12,7 @@ export class HttpTransport extends PeerTransport<HttpPeer> {
   readonly #inboundPeers = new Set<ServerId>();
   #listener: HttpListener | undefined;
 
-  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Opens nothing until `start` is called. */
   constructor(options: HttpOptions = {}) {
     checkOptions(options);
     super(options, ['listen']);

@@ -1,5 +1,5 @@
-// Shows that transport.handler works in the common frameworks and on plain servers, and reports
-// mistakes in mounting it. The tests use real frameworks and sockets.
+// Shows that transport.handler works in common frameworks and on plain servers, and that mistakes
+// in mounting it are reported. The tests use real frameworks and sockets.
 import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, request, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createConnection } from 'node:net';
@@ -210,7 +210,7 @@ it('the transport closes a connection if the client does not read responses', as
   const headers = { host: 'a', ...helloHeaders(self, 'a'), 'content-length': '0', 'kontiki-poll': '1' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   let index = 0;
-  // The responses soon exceed what the system buffers for a client that does not read.
+  // The responses soon exceed what the operating system buffers for a client that does not read.
   await until(() => {
     socket.write(`POST / HTTP/1.1\r\n${lines.join('')}\r\n`);
     a.transport.send('x', [append((index += 1), 250_000)]);
@@ -221,7 +221,7 @@ it('the transport closes a connection if the client does not read responses', as
 it('the handler refuses peers from other machines', async () => {
   const a = await mounted();
   const port = await listening((incoming, response) => {
-    // Simulates a connection to another interface.
+    // Simulates a connection that arrives on another network interface.
     Object.defineProperty(incoming.socket, 'localAddress', { value: '10.0.0.1' });
     a.transport.handler(incoming, response);
   });

@@ -14,8 +14,8 @@ async function readAll(message: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * Starts a reverse proxy that reads a whole request, forwards it over its own connection, and
- * handles the response in the same way. The first part of the path selects the target.
+ * Starts a reverse proxy that reads a whole request, forwards it over a connection of its own, and
+ * treats the response in the same way. The first part of the path selects the target.
  */
 async function reverseProxy(targets: Readonly<Record<string, () => number>>, host = '127.0.0.1'): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });

@@ -58,7 +58,7 @@ function head(server: TestServer, ...extra: readonly string[]): string {
 const warnings = ({ lines }: TestServer): string[] =>
   lines.filter(({ level }) => level === 'warn').map(({ text }) => text);
 
-it('clients with 300 invented ids cause one log line per reason', async () => {
+it('clients with 300 made-up ids cause only one log line per reason', async () => {
   const [a, b] = [await started('a', { limits: { pingIntervalMs: 50 } }), await started('b')];
   introduce(a, b);
   await b.reaches(a);
@@ -71,7 +71,7 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
   expect(new Set(reasons).size).toBe(reasons.length);
   expect(reasons).toHaveLength(3);
-  // A member has separate topics.
+  // Log lines about a member have topics of their own.
   await b.transport.close();
   await until(() => a.logged(/^b is silent/), 'the line about b');
 });
@@ -96,7 +96,7 @@ describe('inbound requests', () => {
     expect(a.received).toEqual([]);
   });
 
-  it('a valid request is answered with the handshake of this server', async () => {
+  it('a response to a valid request contains the handshake of this server', async () => {
     const a = await started('a');
     const { status, headers } = await ask(a, { body: encodeFrame([numbered(1)]) });
     expect([status, headers['kontiki-from'], headers['kontiki-to']]).toEqual([200, 'a', 'x']);
@@ -168,7 +168,7 @@ describe('inbound requests', () => {
     await once(cut, 'connect');
     cut.end();
     await closed(sendRaw(a, half));
-    // The body is longer than announced. The excess is not a valid request.
+    // The body is longer than announced. The excess bytes are not a valid request.
     const tooLong = sendRaw(a, `${head(a, 'Content-Length: 10')}${frame}`);
     await closed(tooLong);
     const b = await started('b');
@@ -288,14 +288,14 @@ describe('inbound requests', () => {
       const socket = sendRaw(a, `${head(a, 'Content-Length: 1000')}x`);
       socket.on('close', () => closedOrder.push(i));
       await once(socket, 'connect');
-      // Ensure that the requests arrive in this order.
+      // Make sure that the requests arrive in this order.
       await ask(a, { method: 'GET' });
     }
     await until(() => closedOrder.length >= 2, 'the oldest two');
     expect(closedOrder).toEqual([0, 1]);
   });
 
-  it('a client that does not read responses uses bounded memory and delays no peer', async () => {
+  it('a client that reads no responses uses bounded memory and delays no peer', async () => {
     const [a, b] = [await started('a', { limits: { pingIntervalMs: 20 } }), await started('b')];
     introduce(a, b);
     // The client has no address, so messages for it are sent in responses, which it does not read.

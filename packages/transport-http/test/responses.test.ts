@@ -22,7 +22,7 @@ async function foreignServer(answer: Parameters<typeof createServer>[1]): Promis
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Counts the bytes that a foreign server receives. */
+/** Counts the bytes that a server outside the cluster receives. */
 function countBytes(
   seen: { bytes: number },
   answer: Parameters<typeof createServer>[1],
@@ -72,7 +72,8 @@ describe('outbound requests', () => {
       /cannot connect to b: /,
     ],
   ])('no message is sent to a server %s', async (_, answer, words) => {
-    // There is no tick during the test, so the handshake timeout must end incomplete responses.
+    // No tick occurs during the test, so it is the handshake timeout that must end incomplete
+    // responses.
     const a = await started('a', { limits: { handshakeTimeoutMs: 200, reconnectMaxMs: 50, pingIntervalMs: 60_000 } });
     const seen = { bytes: 0 };
     const address = await foreignServer(countBytes(seen, answer));

@@ -41,7 +41,7 @@ it('Endpoint opens each connection with the newest secret', async () => {
   const answered = new EventEmitter();
   const app = createServer(security.serverOptions as ServerOptions, (request, response) => {
     request.resume();
-    // Two requests at a time need two connections.
+    // Two simultaneous requests need two connections.
     answered.once('answer', () => response.end());
     answered.emit('request', (request.socket as TLSSocket).remotePort);
   }).listen(0, '127.0.0.1');

@@ -14,7 +14,7 @@ import {
 
 export interface ConnectionCallbacks {
   /**
-   * Called when the last frame was passed to the system. The connection can then send the next
+   * Called when the last frame has been passed to the system. The connection can then send the next
    * frame.
    */
   onDrained(): void;
@@ -27,8 +27,8 @@ export class Connection {
   readonly hello: Hello;
   readonly #ws: WebSocket;
   /**
-   * The socket of the connection. Undefined on Bun, whose own version of the ws library has no
-   * socket for a dialed connection.
+   * The socket of the connection. Undefined on Bun, because its own version of the ws library has
+   * no socket for a dialed connection.
    */
   readonly #socket: Socket | undefined;
   readonly #context: Context;
@@ -39,7 +39,7 @@ export class Connection {
   #memory: Uint8Array | undefined;
   /** Number of frames received so far. */
   #frames = 0;
-  /** The result of `received` as of the last tick. */
+  /** The value of `received` at the last tick. */
   #lastReceived = -1;
   /** Whether a frame has been sent since the last tick. */
   #hasSent = false;
@@ -141,8 +141,8 @@ export class Connection {
   }
 
   /**
-   * A number that increases with all received bytes and frames. Frames are counted, too, because
-   * Bun does not count the bytes of an upgraded connection.
+   * A number that increases with each received byte and frame. Frames count too, because Bun does
+   * not count the bytes of an upgraded connection.
    */
   get #received(): number {
     return (this.#socket?.bytesRead ?? 0) + this.#frames;

@@ -49,8 +49,7 @@ export class Dialer {
   }
 
   /**
-   * Shortens the delay before the next attempt. Called when there is evidence that the peer is
-   * alive.
+   * Shortens the delay before the next attempt. Called when something shows that the peer is alive.
    */
   reconnectSoon(): void {
     this.#reconnector.reconnectSoon();

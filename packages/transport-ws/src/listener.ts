@@ -89,7 +89,7 @@ export class WebSocketListener implements Listener {
   }
 
   /**
-   * Closes the connections from peers when the application has closed its server. Node.js reports
+   * Closes the connections from peers once the application has closed its server. Node.js reports
    * the server as closed only when all connections have ended, and peers keep their connections
    * open.
    */
@@ -112,8 +112,8 @@ export class WebSocketListener implements Listener {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = request.url?.split('?', 1)[0];
     if (path !== this.#path) {
-      // Other listeners of the application answer requests for other paths. Without other listeners
-      // and without this answer, the socket would stay open forever.
+      // Other listeners of the application answer requests for other paths. If there are none, this
+      // answer is needed, because the socket would otherwise stay open forever.
       if (this.#server.listenerCount('upgrade') > 1) return;
       const message = `a request is for another path than ${this.#path}.`;
       logRefusal(this.#context, { reason: 'path', message }, (socket as Socket).remoteAddress);

@@ -15,7 +15,7 @@ interface MountedOptions extends TransportOptions {
    */
   readonly server: HttpServer | HttpsServer;
   /**
-   * Path to which peers connect. It is part of this server's address in the membership. Default
+   * Path to which peers connect. It is part of this server's address in the membership. Default:
    * `/kontiki`.
    */
   readonly path?: string | undefined;

@@ -19,7 +19,7 @@ export class WebSocketPeer implements Peer {
   #dialed: Connection | undefined;
   #accepted: Connection | undefined;
 
-  /** `onIdle` is called when the peer has neither an address nor a connection left. */
+  /** `onIdle` is called when the peer has neither an address nor a connection any more. */
   constructor(context: Context, id: ServerId, onIdle: () => void) {
     this.id = id;
     this.#context = context;
@@ -96,8 +96,9 @@ export class WebSocketPeer implements Peer {
   }
 
   /**
-   * Called when a connection was lost or an attempt failed. If no connection is left, clears the
-   * queue. The queued messages follow lost messages and would be outdated on the next connection.
+   * Called when a connection has been lost or an attempt has failed. If no connection is left,
+   * clears the queue. Messages before the queued ones are lost, so the queued ones would be
+   * outdated on the next connection.
    */
   #onEnded(): void {
     if (this.#dialed !== undefined || this.#accepted !== undefined) return this.flush();

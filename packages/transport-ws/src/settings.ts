@@ -9,8 +9,8 @@ export const socketOptions: Pick<
   ClientOptions,
   'perMessageDeflate' | 'maxPayload' | 'maxFragments' | 'maxBufferedChunks'
 > = {
-  // Compression makes sending five times slower, and a small message could decompress to a very
-  // large one.
+  // Compression would make sending five times slower, and a small message could decompress to a
+  // very large one.
   perMessageDeflate: false,
   maxPayload: MAX_FRAME,
   // Peers send each frame as one fragment. TCP may split a fragment into many chunks, usually of

@@ -9,7 +9,7 @@ import { WebSocketPeer } from './peer.js';
 export class WebSocketTransport extends PeerTransport<WebSocketPeer> {
   readonly #options: WebSocketOptions;
 
-  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Nothing is opened before `start`. */
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. Opens nothing until `start` is called. */
   constructor(options: WebSocketOptions) {
     checkOptions(options);
     super(options, ['listen', 'server', 'path']);

@@ -1,5 +1,5 @@
 // Shows how a connection determines whether its peer is alive if the runtime provides no socket, as
-// on Bun. An event emitter acts as the WebSocket.
+// on Bun. An event emitter takes the place of the WebSocket.
 import { EventEmitter } from 'node:events';
 import { expect, it } from 'vitest';
 import type { WebSocket } from 'ws';

@@ -9,7 +9,7 @@ const MiB = 1024 * KiB;
 
 testLinks(started, { connections: 1, ping: 10 });
 
-it('a client that connects and never reads uses a bounded amount of memory', async () => {
+it('a client that connects but never reads uses bounded memory', async () => {
   const [a, b] = [await started('a', { limits: { queueBytes: MiB, pingIntervalMs: 60_000 } }), await started('b')];
   introduce(a, b);
   const socket = createConnection(a.transport.port as number, '127.0.0.1');

@@ -96,7 +96,7 @@ it('start rejects if other machines can reach the application’s server', async
 
 it('a mounted transport refuses upgrades from other machines', async () => {
   const server = await applicationServer();
-  // Simulates a connection to another interface.
+  // Simulates a connection that arrives on another network interface.
   server.prependListener('upgrade', ({ socket }) => {
     Object.defineProperty(socket, 'localAddress', { value: '10.0.0.1' });
   });

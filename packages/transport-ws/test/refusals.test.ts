@@ -40,7 +40,7 @@ async function refusedReason(server: TestServer, options: Dial): Promise<string 
   return response.headers['kontiki-refused'];
 }
 
-it('a server refuses a peer that answers with another id', async () => {
+it('a peer that answers with another id than expected is refused', async () => {
   const a = await started('a');
   // Start a server with the id c that accepts every client.
   const { WebSocketServer } = await import('ws');
@@ -147,7 +147,7 @@ describe('the listener', () => {
       upgrade(`Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`),
       upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}${hello.join('')}`),
       upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\nSec-WebSocket-Key: short\r\n${hello.join('')}`),
-      // Valid handshakes followed by reserved bits, by an unmasked frame, and by a length of 2^63.
+      // Valid handshakes, followed by reserved bits, by an unmasked frame, or by a length of 2^63.
       `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\xff\xff\xff`,
       `${upgrade(`${key}Sec-WebSocket-Protocol: kontiki.1\r\n${hello.join('')}`)}\x82\x01a`,
       Buffer.concat([
@@ -177,8 +177,8 @@ describe('the listener', () => {
     ws.on('error', () => {});
     await Promise.all([upgraded, once(ws, 'open')]);
     const [, socket] = (await upgraded) as [unknown, Socket];
-    // The head of a message of 1 MiB, which then arrives byte by byte, as the network may deliver
-    // it.
+    // The header of a message of 1 MiB, which then arrives byte by byte, as the network might
+    // deliver it.
     socket.emit('data', Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]));
     const byte = Buffer.alloc(1);
     for (let i = 0; i < 16_384; i += 1) socket.emit('data', byte);
@@ -243,7 +243,7 @@ describe('the listener', () => {
   });
 });
 
-it('clients with 300 invented ids cause one log line per reason', async () => {
+it('clients with 300 made-up ids cause only one log line per reason', async () => {
   const [a, b] = [await started('a'), await started('b')];
   introduce(a, b);
   for (let i = 0; i < 300; i += 1) {
@@ -258,7 +258,7 @@ it('clients with 300 invented ids cause one log line per reason', async () => {
   const reasons = a.lines.filter(({ text }) => text.includes('x')).map(({ text }) => text.replace(/x\d+/, 'x'));
   expect(new Set(reasons).size).toBe(reasons.length);
   expect(reasons).toHaveLength(3);
-  // A member has separate topics.
+  // Log lines about a member have topics of their own.
   await b.transport.close();
   await until(() => a.logged(/^b closed its connection/), 'the line about b');
 });

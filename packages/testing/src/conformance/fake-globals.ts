@@ -1,7 +1,7 @@
 import { Random } from '../random.js';
 
 /**
- * Runs a function with fake clocks and seeded random numbers in the global objects, and then
+ * Runs a function with fake clocks and seeded random numbers in place of the real globals, and then
  * restores the globals. Two runs with different seeds differ in every input that must not influence
  * a state machine.
  */

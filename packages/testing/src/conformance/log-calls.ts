@@ -23,7 +23,10 @@ import { plain } from './plain.js';
  * restart.
  */
 export function testCalls({ expect, test, testAbility }: LogTests): void {
-  /** Closes a log, opens its data in a new log, compares that with the model, and returns it. */
+  /**
+   * Closes a log and opens its data in a new log. Compares the new log with the model and returns
+   * it.
+   */
   const reopen = async (medium: Medium<LogStore>, store: LogStore, model: Model): Promise<LogStore> => {
     await store.close();
     const next = medium.store();

@@ -9,7 +9,7 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations of a recovery within which the second crash occurs. */
+/** Number of operations in a recovery among which the second crash occurs. */
 const RECOVERY = 12;
 
 /**
@@ -43,7 +43,7 @@ export async function crashEverywhere(suite: LogStoreSuite, kind: Crash, seed: n
 interface Run {
   /** Number of calls that had resolved before the crash. */
   readonly resolved: number;
-  /** Number of calls that had started before the crash. */
+  /** Number of calls that had been started before the crash. */
   readonly started: number;
   /** Whether the script ended without a crash. */
   readonly ended: boolean;
@@ -79,8 +79,8 @@ async function runUntilCrash(
 }
 
 /**
- * Opens and checks the log after a crash, as `crashEverywhere` describes. Returns the first error
- * found.
+ * Opens and checks the log after a crash, as described at `crashEverywhere`. Returns the first
+ * error found.
  */
 async function checkAfterCrash(
   medium: MediumWith<LogStore, 'crash'>,

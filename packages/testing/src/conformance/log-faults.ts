@@ -16,16 +16,16 @@ import { withAbility } from './medium.js';
 import { script } from './log-script.js';
 import { codeOf, until } from './waiting.js';
 
-/** Number of bits to flip, each in a new log. */
+/** Number of bits to flip, each in a fresh log. */
 const FLIPS = 300;
 
-/** Number of appends within which a log must report a full medium or a failed operation. */
+/** Maximum number of appends until a log must report a full medium or a failed operation. */
 const MANY = 2_000;
 
-/** Error codes with which a store may reject damaged data. */
+/** Error codes with which a store may reject data that is damaged. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
-/** Registers tests with full, failing and damaged media. */
+/** Registers tests on media that are full, fail, or are damaged. */
 export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
   testAbility('fill', 'a log reports a full medium before writes fail, and still stores ballots', async (medium) => {
     const wait = medium.until?.bind(medium) ?? until;
@@ -36,7 +36,7 @@ export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: 
     await store.append({ entries: [first] });
     medium.fill(true);
     let last = 1;
-    // Append in small steps, and leave time for background work between them.
+    // Append in small steps, with time for background work in between.
     for (let left = MANY; left > 0 && !reports.includes(true); left -= 1) {
       await store.append({ entries: [command((last += 1), 1)] });
       let turned = false;
@@ -134,7 +134,7 @@ export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: 
         await medium.remove?.();
       }
     }
-    // Require at least one rejected flip. Otherwise, every flip could have hit padding.
+    // At least one flip must be rejected. Otherwise, all flips might have hit padding.
     expect(refused > 0).toEqual(true);
   });
 }

@@ -30,7 +30,7 @@ export function command(index: number, term: number, length = 20): Entry {
   return { kind: 'command', index, term, data: new Uint8Array(length).fill((index * 31 + term) & 0xff) };
 }
 
-/** Returns commands at the indices `from` to `to`, in one term. */
+/** Returns commands at the indices `from` to `to`, all in one term. */
 export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
 }
@@ -40,7 +40,8 @@ export function membershipEntry(index: number, term: number): Entry {
 }
 
 /**
- * Returns a base whose newest membership is from the entry at `from`, by default the first entry.
+ * Returns a base whose newest membership comes from the entry at index `from`. By default, that is
+ * the first entry.
  */
 export function baseAt(index: number, term: number, from = 1): LogBase {
   return { index, term, membership: { index: from, membership }, genesis };
@@ -63,15 +64,17 @@ export interface Holdings {
   readonly entries: readonly Entry[];
 }
 
-/** The expected contents of a log after some calls. */
+/** The contents that a log is expected to have after some calls. */
 export interface Model extends Holdings {
   /** The highest commit index in the calls so far. */
   readonly committed: number;
   /** Number of resets of the log so far. */
   readonly resets: number;
-  /** All entries that the log contained since its last reset, including compacted entries. */
+  /**
+   * All entries that the log has contained since its last reset, including those compacted since.
+   */
   readonly all: readonly Entry[];
-  /** All bases that the log had since its last reset. */
+  /** All bases that the log has had since its last reset. */
   readonly bases: readonly LogBase[];
 }
 
@@ -87,7 +90,7 @@ const blank: Model = {
   bases: [beginning],
 };
 
-/** Returns the model before the first call and after each call. */
+/** Returns the models before the first call and after each call. */
 export function models(calls: readonly Call[]): [Model, ...Model[]] {
   const list: [Model, ...Model[]] = [blank];
   for (const call of calls) list.push(after(list.at(-1) as Model, call));
@@ -132,9 +135,9 @@ function after(model: Model, call: Call): Model {
 }
 
 /**
- * Returns all possible contents of a log after a crash. The effects of a prefix of the calls
+ * Returns all contents that a log may have after a crash. The effects of a prefix of the calls
  * survive, and the prefix contains every resolved call. A store may compact its data later than
- * requested, or before it finishes an earlier call. Any base since the last reset is therefore
+ * requested, or before it finishes an earlier call. Therefore, any base since the last reset is
  * allowed.
  */
 export function survivors(states: readonly Model[], resolved: number, started: number): Model[] {
@@ -152,7 +155,7 @@ export function lastOf({ base, entries }: Holdings): number {
 }
 
 /**
- * Returns the state that `open` must report. Leaves out repairs and the commit index, which is only
+ * Returns the state that `open` must report. Omits repairs, and the commit index because it is only
  * a hint.
  */
 function reported({ ballot, life, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
@@ -174,7 +177,7 @@ function reported({ ballot, life, base, entries }: Holdings): Omit<LogState, 'co
   };
 }
 
-/** Reads all entries of a newly opened log. */
+/** Reads all entries of a log that was just opened. */
 async function holdings(store: LogStore, { ballot, life, base, last }: LogState): Promise<Holdings> {
   const entries: Entry[] = [];
   for (let from = base.index + 1; from <= last; from = base.index + 1 + entries.length) {
@@ -185,7 +188,10 @@ async function holdings(store: LogStore, { ballot, life, base, last }: LogState)
   return { ballot, life, base, entries };
 }
 
-/** Result of comparing a log with models: the error found, or the matching model. */
+/**
+ * Result of comparing a log with models: either the error that was found, or the model that
+ * matches.
+ */
 export interface Comparison {
   readonly wrong?: string | undefined;
   readonly model?: Model | undefined;

@@ -15,7 +15,7 @@ export function testReads({ expect, test }: LogTests): void {
     ];
     const store = medium.store();
     await store.open(owner);
-    // Write some entries one by one and some in batches.
+    // Write some of the entries one by one and the others in batches.
     for (let at = 0, end = 1; at < entries.length; at = end, end += at < 6 ? 1 : 5) {
       await store.append({ entries: entries.slice(at, end) });
     }

@@ -14,8 +14,8 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /**
- * Registers tests of `retire`. Once its server has moved to another store, a retired log must never
- * open again.
+ * Registers tests of `retire`. Once a server has moved to another store, its old log is retired and
+ * must never open again.
  */
 export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
@@ -31,7 +31,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
     expect(await codeOf(store.append({ entries: [command(3, 2)] }))).toEqual('KONTIKI_MOVED');
     expect(await codeOf(store.read(1, 1, Infinity))).toEqual('KONTIKI_MOVED');
     await store.close();
-    // `retire` must be durable when it resolves.
+    // When `retire` resolves, its effect must be durable.
     medium.crash?.('power');
     for (let start = 0; start < 2; start += 1) {
       const opened = medium.store().open(owner);
@@ -41,7 +41,7 @@ export function testRetirement({ expect, testAbility }: LogTests): void {
   });
 
   testAbility('retire', 'a retired log reports a new location of 4,100 bytes in full', async (medium) => {
-    // Use a path of the maximum length that consists of two-byte characters.
+    // Use a path of the maximum length, consisting of two-byte characters.
     const where = `fs:/${'ä'.repeat(2_046)}/end`;
     const store = medium.store();
     await store.open(owner);

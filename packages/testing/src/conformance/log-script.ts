@@ -13,7 +13,7 @@ import {
 } from './log-model.js';
 
 /**
- * Groups of calls. The calls of a group overlap, and each group starts once the previous group has
+ * Groups of calls. The calls in a group overlap, and each group starts once the previous group has
  * resolved.
  */
 export type Script = readonly (readonly Call[])[];
@@ -50,8 +50,8 @@ export function drawScript(random: Random, groups = 16): Script {
   let term = 1;
   while (drawn.length < groups) {
     const group: Call[] = [];
-    // Index of the last durable entry that this group does not replace. No base may exceed this
-    // index.
+    // Index of the last durable entry that this group of calls does not replace. No base may exceed
+    // this index.
     let durable = lastOf(state(drawn));
     for (let left = 1 + random.below(3); left > 0; left -= 1) {
       const model = state([...drawn, group]);

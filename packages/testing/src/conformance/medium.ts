@@ -3,11 +3,12 @@ import type { Crash } from '../simulated-disk.js';
 /**
  * The medium on which one store keeps its data: a folder, a database, or memory. The data outlives
  * the processes that use the store. A suite restarts and crashes these processes, and makes the
- * medium fail. All methods except `store` are optional. For each missing ability, the suite's
- * option `without` must give the reason. The suite then skips the tests that need the ability.
+ * medium fail. All methods except `store` are optional. If a medium lacks one of these methods, the
+ * suite's option `without` must give the reason. The suite then skips the tests that need the
+ * method.
  */
 export interface Medium<Store> {
-  /** Creates a store on this data without opening it, like a newly started process. */
+  /** Creates a store on this data without opening it, as a newly started process would. */
   store(): Store;
   /**
    * Crashes the process or cuts the power immediately. From then on, calls to earlier stores reject
@@ -15,8 +16,8 @@ export interface Medium<Store> {
    */
   crash?(kind: Crash): void;
   /**
-   * Schedules a crash before the nth operation from now that changes the medium. If `operation` is
-   * 1, the crash comes before the next operation. Resolves after the crash.
+   * Schedules a crash before one of the next operations that change the medium. If `operation` is
+   * 1, the crash happens before the next operation. Resolves after the crash.
    */
   crashAt?(operation: number, kind: Crash): Promise<void>;
   /**
@@ -27,14 +28,14 @@ export interface Medium<Store> {
   /** Makes the next write or sync fail. */
   fail?(operation: 'write' | 'sync'): void;
   /**
-   * Flips one bit. Called while no store is open. Must spare the bytes made durable by the newest
-   * sync, because no store can distinguish damage to them from a torn write.
+   * Flips one bit. Called only while no store is open. Must spare the bytes that the newest sync
+   * made durable, because no store can distinguish damage to them from a torn write.
    */
   damage?(): void;
   /** Returns the number of writes and syncs so far. */
   operations?(): number;
   /**
-   * Resolves when a condition becomes true, and rejects if it does not within some time limit.
+   * Resolves when a condition becomes true. Rejects if that does not happen within some time limit.
    * Needed only for media on virtual time. Default: checks the condition for 20 seconds of real
    * time.
    */
@@ -49,11 +50,11 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** The ability of a store to retire its log. The medium needs no method for this ability. */
+  /** The optional ability of a store to retire its log. It needs no method of the medium. */
   readonly retire: never;
 }
 
-/** An optional ability of a medium, or of the store on this medium. */
+/** A feature that is optional for a medium, or for the store on it. */
 export type Ability = keyof Methods;
 
 const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
@@ -65,10 +66,10 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   retire: [],
 };
 
-/** A medium with all methods of an ability. */
+/** A medium that has all methods needed for a given ability. */
 export type MediumWith<Store, A extends Ability> = Medium<Store> & Required<Pick<Medium<Store>, Methods[A]>>;
 
-/** Returns the medium. Throws if the medium lacks a method of the ability. */
+/** Returns the medium. Throws if the medium lacks a method needed for the ability. */
 export function withAbility<Store, A extends Ability>(medium: Medium<Store>, ability: A): MediumWith<Store, A> {
   const missing = METHODS[ability].find((method) => medium[method] === undefined);
   if (missing === undefined) return medium as MediumWith<Store, A>;

@@ -22,8 +22,8 @@ const meta: SnapshotMeta = {
 };
 
 /**
- * Sample messages of every kind. A kind with a flag has one sample per value of the flag. A kind
- * with a list has one sample with items and one sample without items.
+ * Sample messages of every kind. If a kind has a flag, there is one sample per value of the flag.
+ * If a kind has a list, there is one sample with items and one without.
  */
 const samples: { readonly [kind in Message['kind']]: readonly (Message & { readonly kind: kind })[] } = {
   preVote: [{ kind: 'preVote', ...from, lastIndex: 5, lastTerm: 3 }],
@@ -92,7 +92,7 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
 
 export const everyMessage: readonly Message[] = Object.values(samples).flat();
 
-/** Returns a message that tests can identify by its number. */
+/** Returns a message that tests can recognize by its number. */
 export function numbered(ticket: number): Message {
   return { kind: 'readIndex', term: 1, incarnation: 1, ticket };
 }
@@ -106,7 +106,10 @@ export function append(index: number, bytes: number): Message {
   return { kind: 'append', ...from, stream: 1, prevIndex: index - 1, prevTerm, committed: 0, entries: [entry] };
 }
 
-/** Size in bytes of an entry that makes an append fill a frame of the maximum size. */
+/**
+ * Size in bytes of an entry that is large enough for its append to fill a frame of the maximum
+ * size.
+ */
 export const LARGEST: number = MAX_FRAME - frameLength([append(1, 0)]);
 
 /** A message that cannot be encoded, because its number is not an integer. */

@@ -12,9 +12,9 @@ export interface StoreEnvironment {
 }
 
 /**
- * Returns a factory of media for stores on the `Folder` of `@kontiki/files`. Each medium is a
- * `SimulatedDisk` on virtual time and has all abilities. Set `lies` to make syncs resolve without
- * syncing, to check that a suite detects this.
+ * Returns a function that creates media for stores on the `Folder` of `@kontiki/files`. Each medium
+ * is a `SimulatedDisk` on virtual time and supports all tests. Set `lies` to make syncs resolve
+ * without syncing, to check that a suite detects this.
  */
 export function onDisk<Store>(
   make: (folder: Folder, environment: StoreEnvironment) => Store,
@@ -30,8 +30,8 @@ export function onDisk<Store>(
       random,
       lies,
       delay: async ({ kind }) => {
-        // An asynchronous write takes several turns, so that tests detect a store that does not
-        // await it.
+        // Asynchronous writes take several turns, so that tests detect a store that does not await
+        // them.
         if (kind === 'write') for (let turns = 30 * random(); turns > 1; turns -= 1) await Promise.resolve();
       },
       fail: ({ kind, grows }) => {

@@ -3,8 +3,8 @@ import { canonical } from './plain.js';
 type Register = (name: string, body: () => void | Promise<void>) => unknown;
 
 /**
- * The test runner's functions that the suites need. Those of vitest, jest, bun and node:test can be
- * passed unchanged.
+ * The functions of a test runner that the suites need. Those of vitest, jest, bun and node:test can
+ * be passed unchanged.
  */
 export interface TestFunctions {
   readonly describe: (name: string, body: () => void) => unknown;
@@ -16,8 +16,8 @@ export interface TestFunctions {
     readonly skip?: Register | undefined;
   };
   /**
-   * The runner's `expect`. Default: an `expect` whose matchers throw an `Error`, for runners
-   * without one.
+   * The `expect` function of the runner. By default, an `expect` whose matchers throw an `Error`,
+   * for runners that have none.
    */
   readonly expect?: ((actual: unknown) => Matchers) | undefined;
 }
@@ -27,7 +27,7 @@ export interface Matchers {
   toEqual(expected: unknown): unknown;
 }
 
-/** The functions of a test runner, with defaults for those that the runner does not have. */
+/** The functions of a test runner, with defaults for those that it does not have. */
 export interface Runner extends TestFunctions {
   readonly expect: (actual: unknown) => Matchers;
   /** Registers a test as skipped. */

@@ -11,13 +11,13 @@ export interface Wire<T extends Transport> {
   /** Returns the address of a started transport, in the form used in memberships. */
   address(transport: T, id: ServerId): string | Promise<string>;
   /**
-   * If `held` is true, stops a server's operating system from delivering received data. Otherwise,
+   * If `held` is true, keeps a server's operating system from delivering received data. If false,
    * delivers the data held so far and all later data.
    */
   hold?(id: ServerId, held: boolean): void;
   /**
-   * Resolves when a condition becomes true, and rejects if it does not within some time limit.
-   * Needed only for wires on virtual time. Default: checks the condition for 20 seconds of real
+   * Resolves when a condition becomes true. Rejects if that does not happen within some time limit.
+   * Needed only for networks on virtual time. Default: checks the condition for 20 seconds of real
    * time.
    */
   until?(condition: () => boolean): Promise<void>;
@@ -52,8 +52,8 @@ export class Servers<T extends Transport> {
     this.#started.push(transport);
     const received: Server<T>['received'] = [];
     this.#incarnations += 1;
-    // Transports read the identity for each handshake. Pass the given object itself, so that a test
-    // can change it later.
+    // Transports read the identity for each handshake. Pass the object itself, so that a test can
+    // change it later.
     const self = Object.assign(identity, {
       cluster: identity.cluster ?? 'conformance',
       server: id,
@@ -119,12 +119,12 @@ export function introduce<T extends Transport>(...servers: readonly Server<T>[])
   }
 }
 
-/** Returns the numbers of the received `numbered` messages. */
+/** Returns the numbers of the `numbered` messages that the server has received. */
 export function tickets({ received }: Server<Transport>): number[] {
   return received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
 }
 
-/** Returns the first indices of the received appends. */
+/** Returns the first index of each append that the server has received. */
 export function appends({ received }: Server<Transport>): number[] {
   return received.flatMap(({ message }) => (message.kind === 'append' ? [message.prevIndex + 1] : []));
 }

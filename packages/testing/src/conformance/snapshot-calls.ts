@@ -71,7 +71,8 @@ export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
     let store = medium.store();
     await store.open(owner);
     await save(store, before);
-    // The four cases sync up to a byte in the head, after the head, within a chunk, and at the end.
+    // In the four cases, the synced bytes end within the head, after the head, within a chunk, or
+    // at the end.
     for (const [synced, written] of [
       [50, 60],
       [200, 900],

@@ -8,13 +8,13 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations of a recovery within which the second crash occurs. */
+/** Number of operations in a recovery among which the second crash occurs. */
 const RECOVERY = 12;
 
 /**
- * A call of a script, on the snapshot at an index. `write` writes up to a fraction of the
- * snapshot's bytes, where 1 is all bytes. `startSync` does not await the sync, which runs in
- * parallel with the next steps of this snapshot.
+ * A step of a script: a call on the snapshot at an index. `write` writes up to a fraction of the
+ * snapshot's bytes, where 1 stands for all bytes. `startSync` does not await the sync, so it runs
+ * in parallel with the next steps of this snapshot.
  */
 type Step =
   | { readonly kind: 'create' | 'sync' | 'startSync' | 'finish' | 'abort' | 'remove'; readonly index: number }
@@ -71,17 +71,17 @@ function drawScript(random: Random): Step[] {
   return steps;
 }
 
-/** Guarantees for one snapshot. */
+/** What the store guarantees for one snapshot. */
 interface Guarantee {
   readonly sample: Sample;
   /**
-   * True if the snapshot must be listed, and false if the snapshot must not be listed. Undefined if
-   * both are allowed.
+   * True if the snapshot must be listed, false if it must not be listed, and undefined if both are
+   * allowed.
    */
   listed: boolean | undefined;
-  /** Lowest offset at which an unfinished snapshot may resume. */
+  /** The lowest offset at which the unfinished snapshot may resume. */
   synced: number;
-  /** Number of bytes of the snapshot that were passed to `write`. */
+  /** Number of bytes of the snapshot that have been passed to `write`. */
   written: number;
   /** Promise of the latest sync of the snapshot. */
   syncing: Promise<void>;
@@ -174,8 +174,8 @@ export async function crashEverywhere(
 }
 
 /**
- * Returns undefined after a crash, true if the script ended before the crash, and an error if a
- * call failed.
+ * Returns undefined after a crash, true if the script ended without one, and an error if a call
+ * failed.
  */
 async function runUntilCrash(
   medium: MediumWith<SnapshotStore, 'crash'>,
@@ -199,8 +199,8 @@ async function runUntilCrash(
 }
 
 /**
- * Opens and checks the store after a crash, as `crashEverywhere` describes. Returns the first error
- * found.
+ * Opens and checks the store after a crash, as described at `crashEverywhere`. Returns the first
+ * error found.
  */
 async function checkAfterCrash(
   medium: MediumWith<SnapshotStore, 'crash'>,
@@ -255,7 +255,7 @@ async function checkResume(
   const store = medium.store();
   await store.open(owner);
   const unfinished = [...guarantees.byIndex.values()].filter(({ written, listed }) => written > 0 && listed === false);
-  // `create` discards other unfinished snapshots, so start with the one that must resume.
+  // `create` discards all other unfinished snapshots, so start with the one that must resume.
   unfinished.sort((a, b) => b.synced - a.synced);
   for (const snapshot of unfinished) {
     const { sample, synced, written } = snapshot;

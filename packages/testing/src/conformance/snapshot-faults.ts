@@ -6,10 +6,10 @@ import { difference, joined, owner, sampleAt, same, save } from './snapshot-samp
 import type { StoreSuite, StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Number of bits to flip, each in a new store. */
+/** Number of bits to flip, each in a fresh store. */
 const FLIPS = 200;
 
-/** Registers tests with full, failing and damaged media. */
+/** Registers tests on media that are full, fail, or are damaged. */
 export function testFaults(
   { expect, testAbility, testMedia }: StoreTests<SnapshotStore>,
   suite: StoreSuite<SnapshotStore>,

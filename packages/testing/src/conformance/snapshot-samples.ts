@@ -16,7 +16,7 @@ export interface Sample {
 /** Bytes of state per chunk of a sample. */
 const CHUNK = 700;
 
-/** Returns a snapshot at `index`. Different seeds give different snapshots at one index. */
+/** Returns a snapshot at `index`. Different seeds give different snapshots at the same index. */
 export async function sampleAt(index: number, stateBytes = 2_000, seed = 0): Promise<Sample> {
   const random = new Random(index + seed, 'snapshot');
   const id = Array.from({ length: 32 }, () => random.below(16).toString(16)).join('');
@@ -45,8 +45,8 @@ export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 }
 
 /**
- * Writes a sample to a store, starting at the offset where the store resumes, and finishes the
- * snapshot. Syncs after each piece if `syncs` is true.
+ * Writes a sample to a store and finishes the snapshot. Starts at the offset where the store
+ * resumes. Syncs after each piece if `syncs` is true.
  */
 export async function save(
   store: SnapshotStore,

@@ -12,15 +12,15 @@ export interface StateMachineSuite<M extends StateMachine> {
   /** Creates a blank machine. */
   readonly machine: () => M | Promise<M>;
   /**
-   * Returns the commands to apply, in order. The commands should be of every kind, including
-   * commands that the machine refuses. Must return equal commands in every call.
+   * Returns the commands to apply, in order. They should be of every kind, including commands that
+   * the machine refuses. Every call must return equal commands.
    */
   readonly commands: () => readonly Uint8Array[];
   /** Returns a machine's whole state as a comparable value. */
   readonly digest: (machine: M) => unknown;
   /**
-   * Creates a machine on the disk of a stopped machine. Needed for machines with `open`, which keep
-   * their state on a disk.
+   * Creates a machine on the disk of a stopped machine. Needed only for machines with `open`, which
+   * keep their state on a disk.
    */
   readonly reopen?: ((machine: M) => M | Promise<M>) | undefined;
 }
@@ -113,7 +113,8 @@ async function blank<M extends StateMachine>({ machine }: StateMachineSuite<M>):
 }
 
 /**
- * Returns the commands as log entries. A gap in the indices represents an entry that is no command.
+ * Returns the commands as log entries. A gap in the indices stands for an entry that is not a
+ * command.
  */
 function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands'>): CommandEntry[] {
   const random = new Random(1, 'places');
@@ -126,7 +127,7 @@ function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands
   });
 }
 
-/** Returns entries with the data that a follower decodes: views in the middle of larger memory. */
+/** Returns entries whose data is decoded as on a follower: views of a part of a larger buffer. */
 function decoded(entries: CommandEntry[]): CommandEntry[] {
   return entries.map((entry) => {
     const writer = new Writer(entriesLength([entry]));

@@ -11,8 +11,8 @@ export interface StoreSuite<Store> {
    */
   readonly medium: (random: () => number) => Medium<Store> | Promise<Medium<Store>>;
   /**
-   * Abilities that are not tested, and the reason for each. The titles of skipped tests contain the
-   * reason.
+   * Optional features that are not tested, each with the reason. The titles of skipped tests
+   * contain the reason.
    */
   readonly without?: Readonly<Partial<Record<Ability, string>>> | undefined;
 }
@@ -23,7 +23,7 @@ export interface StoreTests<Store> {
   /** Registers a test on a new medium. */
   readonly test: (title: string, body: (medium: Medium<Store>, random: Random) => Promise<void>) => void;
   /**
-   * Registers a test on a new medium with an ability. Skips the test if `without` contains the
+   * Registers a test on a new medium with a given ability. Skips the test if `without` contains the
    * ability.
    */
   readonly testAbility: <A extends Ability>(

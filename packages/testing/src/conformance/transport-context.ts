@@ -2,7 +2,7 @@ import type { ServerId, Transport } from '@kontiki/core';
 import type { Matchers, Runner } from './runner.js';
 import { Servers, type Wire } from './servers.js';
 
-/** An optional ability of a `Wire`, which is the network of a transport test. */
+/** An optional method of a `Wire`, which is the network of a transport test. */
 export type WireAbility = 'hold';
 
 export interface TransportSuite<T extends Transport> {
@@ -11,13 +11,13 @@ export interface TransportSuite<T extends Transport> {
   /** Creates a network without servers. */
   readonly wire: () => Wire<T> | Promise<Wire<T>>;
   /**
-   * Abilities that are not tested, and the reason for each. The titles of skipped tests contain the
-   * reason.
+   * Optional features that are not tested, each with the reason. The titles of skipped tests
+   * contain the reason.
    */
   readonly without?: Readonly<Partial<Record<WireAbility, string>>> | undefined;
 }
 
-/** Number of exchanges to wait for a message that must not arrive. */
+/** Number of message exchanges after which a message that has not arrived is considered dropped. */
 export const ROUNDS = 10;
 
 /** Functions that the parts of the suite use to register tests. */

@@ -15,7 +15,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
       to.received.length = 0;
       for (const message of everyMessage) from.transport.send(to.id, [message]);
       from.transport.send(to.id, everyMessage);
-      // Messages sent by `startConnected` may still arrive.
+      // Messages that `startConnected` has sent may still arrive.
       const arrived = (): typeof to.received => to.received.filter(({ message }) => message.term !== numbered(0).term);
       await servers.until(() => arrived().length >= 2 * everyMessage.length);
       const sorted = (messages: readonly unknown[]): string[] =>
@@ -30,7 +30,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     const count = 300;
     for (let index = 1; index <= count; index += 1) {
       a.transport.send('b', [append(index, (index * 37) % 9_000), numbered(index)]);
-      // Send 50 times per turn of the event loop.
+      // Send 50 messages per turn of the event loop.
       if (index % 50 === 0) await servers.until(() => appends(b).length === index);
     }
     await servers.until(() => appends(b).length === count);

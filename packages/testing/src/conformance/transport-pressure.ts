@@ -3,13 +3,13 @@ import { append, numbered } from './messages.js';
 import { appends, introduce, type Server, type Servers } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** Number of appends of 200 KiB sent to a peer that does not read, 80 MB in all. */
+/** Number of appends of 200 KiB to send to a peer that does not read: 80 MB in all. */
 const FLOOD = 400;
 const BYTES = 200 * 1024;
 
 /**
- * Registers tests that send to a peer that has stopped reading. The messages that arrive once the
- * peer reads again show how many the transport had queued.
+ * Registers tests that send to a peer that has stopped reading. When the peer reads again, the
+ * messages that arrive show how many the transport had queued.
  */
 export function testPressure<T extends Transport>({ expect, test, testHold }: TransportTests<T>): void {
   test('send bounds the queue for a peer that is down', async (servers) => {

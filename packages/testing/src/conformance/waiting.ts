@@ -1,4 +1,4 @@
-/** Milliseconds of real time within which a condition must become true. */
+/** Milliseconds of real time after which a condition must have become true. */
 const DEADLINE = 20_000;
 
 /**

@@ -6,8 +6,8 @@ const NAME = /^level-(\d{10})$/;
 const UNFINISHED = 'level-new';
 
 /**
- * Size in bytes above which the journal starts a new file. The limit is twice the length of the
- * file's first record if that is larger.
+ * Size in bytes above which the journal starts a new file. If twice the length of the file's first
+ * record is larger, that is the limit instead.
  */
 const MAX_FILE = 64 * 1024;
 
@@ -19,9 +19,12 @@ function nameOf(sequence: number): string {
 interface Open {
   readonly file: File;
   end: number;
-  /** Number of bytes of the file that are synced. */
+  /** Number of bytes of the file that have been synced. */
   synced: number;
-  /** Length of the first record, which contains the whole database as of the file's start. */
+  /**
+   * Length of the first record, which contains the whole database as it was when the file was
+   * started.
+   */
   readonly first: number;
 }
 
@@ -62,7 +65,7 @@ export class Journal {
     }
   }
 
-  /** Writes a batch of changes. `all` returns the database's contents before these changes. */
+  /** Writes a batch of changes. `all` returns the contents of the database before these changes. */
   async write(changes: readonly Change[], all: () => readonly Change[], sync: boolean): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
@@ -82,7 +85,7 @@ export class Journal {
     this.#open = open;
   }
 
-  /** Reads zero bytes of the file. Like any read, the operation takes time and may fail. */
+  /** Reads zero bytes from the file. Like any other read, this takes time and may fail. */
   async touch(): Promise<void> {
     await this.#open?.file.read(0, 0);
   }
@@ -93,9 +96,9 @@ export class Journal {
   }
 
   /**
-   * Called when a file has no valid record at a position. If a crash tore the last write, returns
-   * undefined, because the journal ends there. If the record is damaged instead, returns the next
-   * valid record if the option `skipsDamagedBatches` is set, and throws otherwise.
+   * Called when a file has no valid record at a position. If a crash tore the last write, the
+   * journal ends there, so returns undefined. If the record is damaged, returns the next valid
+   * record if the option `skipsDamagedBatches` is set, and throws otherwise.
    */
   #afterDamage(bytes: Uint8Array, at: number, name: string): ReturnType<typeof nextRecord> {
     if (!isProven(bytes, at)) return undefined;

@@ -38,7 +38,7 @@ export function encodeRecord(changes: readonly Change[], synced: number): Uint8A
   return writer.bytes;
 }
 
-/** A record found in a file. */
+/** A record that was found in a file. */
 export interface FoundRecord {
   readonly changes: readonly Change[];
   readonly synced: number;

@@ -7,12 +7,12 @@ import { Table, type Pair, type Range } from './table.js';
 export interface SimulatedLevelOptions {
   /**
    * Whether damaged batches are skipped and thereby lost, as in LevelDB. If false, `open` rejects
-   * if a batch is damaged. Default false.
+   * if a batch is damaged. Default: false.
    */
   readonly skipsDamagedBatches?: boolean | undefined;
 }
 
-/** Number of pairs that an iterator reads from the disk at a time. */
+/** Number of pairs that an iterator reads from the disk at once. */
 const FETCHED = 100;
 
 type Encoded =
@@ -33,7 +33,7 @@ export class SimulatedLevel extends AbstractLevel<Uint8Array, string, string> {
   #table = new Table();
   #journal: Journal | undefined;
   #lock: Lock | undefined;
-  /** Settles with the latest write. Writes run one at a time. */
+  /** A promise that settles with the latest write. Writes run one at a time. */
   #writing: Promise<unknown> = Promise.resolve();
 
   constructor(folder: Folder, { skipsDamagedBatches = false }: SimulatedLevelOptions = {}) {
@@ -138,7 +138,7 @@ class SimulatedIterator<Level> extends AbstractIterator<Level, Uint8Array, Uint8
 
   /** @internal */
   async _next(): Promise<Pair | undefined> {
-    // Like a real database, reads many pairs at a time.
+    // Read many pairs at once, like a real database.
     if (this.#at % FETCHED === 0) await this.#touch();
     return this.#pairs[this.#at++];
   }

@@ -36,7 +36,7 @@ export class Table {
     }
   }
 
-  /** Returns the current pairs in a range, in key order. */
+  /** Returns the pairs that are currently in a range, in key order. */
   select({ gt, gte, lt, lte, reverse = false, limit = -1 }: Range): Pair[] {
     let [start, end] = [0, this.#keys.length];
     if (gte !== undefined) start = this.#find(textOf(gte));
@@ -49,7 +49,7 @@ export class Table {
     return keys.map((text) => [bytesOf(text), this.#values.get(text) as Uint8Array]);
   }
 
-  /** Returns the position at which a key is, or would be inserted. */
+  /** Returns the position of a key, or the position at which it would be inserted. */
   #find(text: string): number {
     let [low, high] = [0, this.#keys.length];
     while (low < high) {

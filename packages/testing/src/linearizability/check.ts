@@ -1,28 +1,34 @@
 import type { Operation } from './history.js';
 import type { Model } from './models.js';
 
-/** A key whose operations are not linearizable, with a small subset of them as a counterexample. */
+/**
+ * A key whose operations are not linearizable, and a small subset of these operations as a
+ * counterexample.
+ */
 export interface Anomaly<Input> {
   readonly key: string;
   readonly operations: readonly Operation<Input>[];
 }
 
 /**
- * The call or the end of an operation. Nodes form a linked list, in order of time, of the
- * operations not linearized yet.
+ * The call or the end of an operation. The nodes of the operations that are not linearized yet form
+ * a linked list, in order of time.
  */
 interface Node {
   readonly operation: number;
   readonly isCall: boolean;
-  /** For the call of an operation, the node of its end. Undefined if the operation has no end. */
+  /**
+   * If this node is the call of an operation, the node of the operation's end. Undefined if the
+   * operation has no end.
+   */
   end: Node | undefined;
   before: Node | undefined;
   after: Node | undefined;
 }
 
 /**
- * Returns the head of a list of all calls and ends. At equal times, calls come before ends, so that
- * the operations overlap.
+ * Returns the head of a list of all calls and ends. Among nodes of the same time, calls come before
+ * ends, so that the operations overlap.
  */
 function nodesOf<Input>(operations: readonly Operation<Input>[]): Node {
   const timed = operations.flatMap(({ call, end }, operation) => {
@@ -124,8 +130,8 @@ export function isLinearizable<State, Input>(
 }
 
 /**
- * Minimizes a counterexample. Removes each operation if the other operations are still not
- * linearizable without it. Keeps a write if a remaining operation saw its value.
+ * Minimizes a counterexample. Removes each operation without which the remaining operations are
+ * still not linearizable. Keeps a write if a remaining operation saw its value.
  */
 function minimize<State, Input>(
   model: Model<State, Input>,

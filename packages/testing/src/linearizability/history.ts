@@ -7,13 +7,13 @@ export interface Operation<Input> {
   /** Time of the call, in any unit. The whole history must use one clock. */
   readonly call: number;
   /**
-   * Time of the answer, or `null` if the outcome is unknown. The operation may then take effect at
-   * any time after the call, or never.
+   * Time of the response, or `null` if the outcome is unknown. The operation may then take effect
+   * at any time after the call, or never.
    */
   readonly end: number | null;
 }
 
-/** The error for an invalid line of a history. */
+/** The error thrown for an invalid line of a history. */
 export class HistoryError extends Error {
   readonly code = 'HISTORY';
 

@@ -16,8 +16,8 @@ export interface Model<State, Input> {
 }
 
 /**
- * An operation on a register. `null` means that the register is empty. The checker finds more
- * errors if every write has a unique value.
+ * An operation on a register. `null` stands for an empty register. The checker finds more errors if
+ * every write has a unique value.
  */
 export type RegisterInput =
   | { readonly type: 'read'; readonly value: string | null }
@@ -29,7 +29,8 @@ export type RegisterInput =
   | { readonly type: 'cas'; readonly expected: string | null; readonly value: string; readonly done?: boolean };
 
 /**
- * A model of a register, which has one value. Clients read, write, delete, and compare and set it.
+ * A model of a register, which holds one value. Clients read, write, delete, and compare-and-set
+ * it.
  */
 export const register: Model<string | null, RegisterInput> = {
   initial: null,

@@ -24,8 +24,8 @@ import { ScenarioServer } from './server.js';
 const encoder = new TextEncoder();
 
 /**
- * The servers of a scenario, their disks, and the network links between them. Every event happens
- * only when the test requests the event.
+ * The servers of a scenario, their disks, and the network links between them. An event happens only
+ * when the test requests it.
  */
 export class ScenarioCluster {
   readonly timings: Timings;
@@ -88,7 +88,7 @@ export class ScenarioCluster {
     return [...this.servers.values()].filter((s) => s.up && s.raft.role === 'leader').map(({ id }) => id);
   }
 
-  /** Returns the terms of the entries on a server's disk. */
+  /** Returns the term of each entry on a server's disk. */
   terms(id: ServerId): number[] {
     return this.server(id).disk.entries.map(({ term }) => term);
   }
@@ -142,8 +142,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Restarts a server with a handwritten log. The log contains the first membership and one command
-   * per given term.
+   * Restarts a server with a handwritten log. The log contains the initial membership and one
+   * command per given term.
    */
   startWith(id: ServerId, terms: readonly number[], term: number = Math.max(1, ...terms)): void {
     const { disk } = this.server(id);
@@ -170,7 +170,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Bootstraps a server again that has lost its disk, as a careless operator does, and starts it.
+   * Bootstraps a server again after it has lost its disk, as a careless operator would, and starts
+   * it.
    */
   bootstrapAgain(id: ServerId): void {
     this.#bootstrap(this.server(id).disk);
@@ -183,7 +184,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Pauses a server's process, like SIGSTOP. Messages to the server wait, and its timers fire late.
+   * Pauses a server's process, as SIGSTOP would. Messages to the server wait, and its timers fire
+   * late.
    */
   pause(id: ServerId): void {
     this.paused.add(id);
@@ -195,7 +197,7 @@ export class ScenarioCluster {
 
   // ---- disks
 
-  /** Keeps `settle` from finishing a server's writes until `unstall` is called. */
+  /** Prevents `settle` from finishing a server's writes until `unstall` is called. */
   stall(id: ServerId): void {
     this.stalled.add(id);
   }
@@ -204,19 +206,19 @@ export class ScenarioCluster {
     this.stalled.delete(id);
   }
 
-  /** Finishes a server's oldest write. Returns false if no write is in progress. */
+  /** Finishes the oldest write of a server. Returns false if no write is in progress. */
   write(id: ServerId): boolean {
     return this.server(id).write(this.#now);
   }
 
-  /** Finishes all of a server's writes. */
+  /** Finishes all writes of a server. */
   writeAll(id: ServerId): void {
     while (this.write(id));
   }
 
   /**
-   * Answers a server's oldest request for entries evicted from memory. Returns false if there is no
-   * request.
+   * Answers the oldest request of a server for entries that were evicted from memory. Returns false
+   * if there is no request.
    */
   readPage(id: ServerId): boolean {
     return this.server(id).readPage(this.#now);
@@ -224,12 +226,12 @@ export class ScenarioCluster {
 
   // ---- the network
 
-  /** Cuts the link from one server to another. Messages on a cut link are lost. */
+  /** Cuts the link from one server to another. Messages sent over a cut link are lost. */
   cut(from: ServerId, to: ServerId): void {
     this.network.cut(from, to);
   }
 
-  /** Cuts the links between a server and all others, in both directions. */
+  /** Cuts the links between a server and all other servers, in both directions. */
   isolate(id: ServerId): void {
     for (const other of this.servers.keys()) {
       this.cut(id, other);
@@ -237,12 +239,12 @@ export class ScenarioCluster {
     }
   }
 
-  /** Cuts all links except for the links within each group. */
+  /** Cuts all links except those within each group. */
   partition(...groups: readonly (readonly ServerId[])[]): void {
     this.connect(...groups.flatMap((group) => group.flatMap((a) => group.map((b) => [a, b] as const))));
   }
 
-  /** Cuts all links except for the links between these pairs, in both directions. */
+  /** Cuts all links except those between the given pairs, in both directions. */
   connect(...pairs: readonly (readonly [ServerId, ServerId])[]): void {
     for (const id of this.servers.keys()) this.isolate(id);
     for (const [a, b] of pairs) {
@@ -256,7 +258,7 @@ export class ScenarioCluster {
     this.network.heal();
   }
 
-  /** Delivers matching messages, oldest first, even on cut links. */
+  /** Delivers all matching messages, oldest first, even over cut links. */
   deliver(filter: MessageFilter = {}): void {
     for (const envelope of this.network.take(filter)) this.arrive(envelope);
   }
@@ -272,13 +274,14 @@ export class ScenarioCluster {
   }
 
   /**
-   * Removes matching messages from the network and returns them, to be passed to `release` later.
+   * Removes matching messages from the network and returns them, so that the test can pass them to
+   * `release` later.
    */
   hold(filter: MessageFilter = {}): Envelope[] {
     return this.network.take(filter);
   }
 
-  /** Appends messages to the messages in flight. */
+  /** Adds messages to the end of the messages in flight. */
   release(envelopes: readonly Envelope[]): void {
     this.network.underWay.push(...envelopes);
   }
@@ -321,7 +324,7 @@ export class ScenarioCluster {
     return undefined;
   }
 
-  /** Runs `input` on a server's `Raft` within a turn, and returns the result. */
+  /** Runs `input` on a server's `Raft` within a turn. Returns the result of `input`. */
   feed<T>(id: ServerId, input: (raft: Raft) => T): T {
     let result: { readonly value: T } | undefined;
     this.#running(id).turn(this.#now, { timers: 'skip', propose: (raft) => (result = { value: input(raft) }) });
@@ -331,8 +334,8 @@ export class ScenarioCluster {
   // ---- time
 
   /**
-   * Makes a server check its timers. If `late` is true, the server behaves as after a stall of its
-   * process.
+   * Makes a server check its timers. If `late` is true, the server acts as if its process had just
+   * stalled.
    */
   tick(id: ServerId, late = false): void {
     this.#running(id).turn(this.#now, { timers: late ? 'late' : 'onTime' });
@@ -356,12 +359,12 @@ export class ScenarioCluster {
     this.#now += ms;
   }
 
-  /** Makes a server campaign, as if its election timer had fired. */
+  /** Makes a server campaign as if its election timer had fired. */
   campaign(id: ServerId): void {
     this.feed(id, (raft) => raft.campaign());
   }
 
-  /** Makes a server a candidate in a new term, by forging pre-votes of the other servers. */
+  /** Makes a server a candidate in a new term, by forging pre-votes from the other servers. */
   makeCandidate(id: ServerId): void {
     this.campaign(id);
     const { incarnation: to } = this.server(id);

@@ -50,7 +50,7 @@ export class ScenarioDisk {
     return this.entries[index - 1]?.term === term;
   }
 
-  /** The last index of all issued writes, durable or not. */
+  /** The last index in all writes issued so far, durable or not. */
   get issuedLast(): number {
     return this.#issued.length;
   }
@@ -70,7 +70,7 @@ export class ScenarioDisk {
     };
   }
 
-  /** Returns entries of all issued writes, durable or not. */
+  /** Returns entries from all writes issued so far, durable or not. */
   read({ from, to, maxBytes }: PageRead): Entry[] {
     const page: Entry[] = [];
     let bytes = 0;
@@ -87,7 +87,10 @@ export class ScenarioDisk {
   }
 }
 
-/** Returns a log after a write. The written entries replace the log from their first index on. */
+/**
+ * Returns the log as it is after a write. The written entries replace everything in the log from
+ * their first index on.
+ */
 function replaced(log: Entry[], { entries }: Write): Entry[] {
   const [first] = entries;
   return first === undefined ? log : [...log.slice(0, first.index - 1), ...entries];

@@ -1,15 +1,15 @@
 import type { Limits, Membership, ServerId, Timings } from '@kontiki/core';
 
 export interface ScenarioOptions {
-  /** Seed of the election timeouts. Default 1. */
+  /** The seed from which election timeouts are drawn. Default: 1. */
   readonly seed?: number;
   /** Heartbeat interval and election timeout in milliseconds. Default: 50 and 200. */
   readonly timings?: Timings;
   /** Limits on queues, windows and memory. Default: the limits of `RaftNode`. */
   readonly limits?: Partial<Limits>;
   /**
-   * Membership with which the servers in it are bootstrapped. All other servers start blank.
-   * Default: all servers are voters.
+   * The membership with which its servers are bootstrapped. All other servers start blank. Default:
+   * all servers are voters.
    */
   readonly membership?: Membership;
   /**

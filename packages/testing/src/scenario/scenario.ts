@@ -3,14 +3,14 @@ import type { MessageFilter } from './network.js';
 import type { ScenarioServer } from './server.js';
 import { ScenarioCluster } from './cluster.js';
 
-/** Number of steps within which `settle` must end. */
+/** Maximum number of steps that `settle` may take. */
 const MAX_STEPS = 100_000;
 
 /**
  * A directed test of the protocol. It runs pure `Raft`s on virtual time under the control of the
- * test, with no randomness except for election timeouts. Every event happens only when the test
- * requests the event. `write` finishes a disk write, `deliver` delivers messages, `skip` advances
- * time, and `tick` checks timers. `settle` and `elapse` do all of this in a fixed order.
+ * test, with no randomness except for election timeouts. An event happens only when the test
+ * requests it. `write` finishes a disk write, `deliver` delivers messages, `skip` advances time,
+ * and `tick` checks timers. `settle` and `elapse` do all of this in a fixed order.
  *
  * Every step also checks invariants, and throws a `Violation` if one is broken. A scenario can
  * therefore also fail because of a bug that it was not written for.
@@ -52,8 +52,8 @@ export class Scenario extends ScenarioCluster {
   }
 
   /**
-   * Advances time by `ms` milliseconds. Fires each timer that is due in that time, and calls
-   * `settle` after each.
+   * Advances time by `ms` milliseconds. Fires each timer that becomes due, and calls `settle` after
+   * each one.
    */
   elapse(ms: number): void {
     const end = this.now + ms;

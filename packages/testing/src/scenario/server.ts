@@ -19,8 +19,8 @@ export class ScenarioServer {
    */
   readonly reports: Report[] = [];
   /**
-   * Answers to reads since the last start. Each maps the number of the newest answered read to the
-   * index that must be applied to serve it.
+   * Answers to reads since the last start. Each answer maps a read's number to the index that must
+   * be applied before serving it and all earlier reads.
    */
   readonly answers: Map<number, number> = new Map();
   readonly proposals: WaitingProposals;
@@ -91,8 +91,8 @@ export class ScenarioServer {
   }
 
   /**
-   * Answers the oldest request for entries evicted from memory. Returns false if there is no
-   * request.
+   * Answers the oldest request for entries that were evicted from memory. Returns false if there is
+   * no request.
    */
   readPage(now: number): boolean {
     const read = this.#pageReads.shift();

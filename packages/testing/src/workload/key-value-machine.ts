@@ -23,12 +23,12 @@ interface SavedState extends State {
   readonly through: number;
 }
 
-/** Bytes per chunk of a snapshot, small enough that snapshots have several chunks. */
+/** Bytes per chunk of a snapshot. The value is so small that snapshots have several chunks. */
 const CHUNK = 200;
 
 /**
- * A state machine that maps keys to values and to lists. A command's result is whether it took
- * effect.
+ * A state machine that maps keys to values and to lists. The result of a command tells whether it
+ * took effect.
  */
 export class KeyValueMachine implements StateMachine<boolean> {
   readonly values: Map<string, string> = new Map();
@@ -79,8 +79,8 @@ const STATE = 'state';
 const NEXT = 'next';
 
 /**
- * A `KeyValueMachine` that occasionally saves its whole state and index to a file, and recovers
- * from it.
+ * A `KeyValueMachine` that occasionally saves its whole state and its index to a file, from which
+ * it recovers.
  */
 export class DurableKeyValueMachine extends KeyValueMachine {
   readonly #folder: Folder;

@@ -3,8 +3,9 @@ import type { Folder } from '@kontiki/files';
 import type { Random } from '../random.js';
 
 /**
- * The environment of one server process in the full world. Stores and machines must not use any
- * other clock, random numbers or disk, so that an execution depends only on the seed.
+ * The environment of one server process in the full world, which simulates whole nodes. Stores and
+ * machines must use no other clock, random numbers or disk, so that an execution depends only on
+ * the seed.
  */
 export interface Environment {
   /** Id of the server. */
@@ -22,7 +23,7 @@ export interface Environment {
 /** A client's request: a command to propose, or a read. */
 export interface Request<Machine, Answer> {
   readonly command?: Uint8Array | undefined;
-  /** Reads from the machine. Called by `RaftNode.read` between two calls of `apply`. */
+  /** Reads from the state machine. Called by `RaftNode.read` between two calls of `apply`. */
   read?(machine: Machine): unknown;
   /**
    * Called with the outcome of the request. `call` and `end` order the request among all requests

@@ -2,8 +2,8 @@ import type { Message, ServerId } from '@kontiki/core';
 import type { InvariantChecker } from './invariant-checker.js';
 
 /**
- * Checks terms in messages, votes, and leaders. Each public method is called when the event in its
- * name occurs on a server.
+ * Checks the terms of messages, the votes, and the leaders. Each public method is called when the
+ * event in its name occurs on a server.
  */
 export class Ballots {
   readonly #invariants: InvariantChecker;
@@ -11,7 +11,7 @@ export class Ballots {
   readonly #leaders = new Map<number, string>();
   /** The candidate that each voter voted for, by voter and term. */
   readonly #votes = new Map<string, ServerId>();
-  /** The highest term in which each server sent a message, over all its processes. */
+  /** The highest term in which each server has sent a message, across all its processes. */
   readonly #sentTerms = new Map<ServerId, number>();
 
   constructor(invariants: InvariantChecker) {
@@ -25,7 +25,8 @@ export class Ballots {
   }
 
   /**
-   * Called when a server lost its disk. After that, the server may send messages in lower terms.
+   * Called when a server has lost its disk. From then on, the server may send messages in lower
+   * terms.
    */
   wiped(id: ServerId): void {
     this.#sentTerms.delete(id);

@@ -1,10 +1,10 @@
 import type { Membership, MembershipStep, ServerId } from '@kontiki/core';
 import type { Random } from '../random.js';
 
-/** Number of servers that are not members at first, in a world with membership changes. */
+/** Number of servers that are not members at first. Used in worlds with membership changes. */
 export const SPARES = 2;
 
-/** Draws a change of a membership: one to three steps. Some of them are invalid. */
+/** Draws a membership change of one to three steps. Some of the drawn changes are invalid. */
 export function drawSteps(random: Random, { servers }: Membership, ids: readonly ServerId[]): MembershipStep[] {
   const strangers = ids.filter((id) => !servers.has(id));
   return Array.from({ length: 1 + random.below(3) }, (): MembershipStep => {

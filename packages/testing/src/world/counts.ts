@@ -1,4 +1,4 @@
-/** Event counts of a world. A run with too few events proves nothing. */
+/** Counts of the events in a world. A run with too few events proves nothing. */
 export interface Counts {
   elections: number;
   truncations: number;
@@ -11,7 +11,7 @@ export interface Counts {
   changes: number;
   /** Number of times that a leader has raised the feature level. */
   raises: number;
-  /** Number of times that a server received entries that it cannot read. */
+  /** Number of times that a server has received entries that it cannot read. */
   unreadable: number;
   /** Number of leadership transfers that a leader has begun. */
   transfers: number;
@@ -38,7 +38,7 @@ export interface Counts {
   closes: number;
   /** Number of snapshots taken. */
   snapshots: number;
-  /** Number of received snapshots that replaced a log. */
+  /** Number of received snapshots that have replaced a log. */
   installs: number;
   /** Number of recoveries of a lost majority. */
   recoveries: number;

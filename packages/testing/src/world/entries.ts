@@ -1,7 +1,7 @@
 import type { Entry, ServerId } from '@kontiki/core';
 import type { InvariantChecker } from './invariant-checker.js';
 
-/** An entry as first seen in any log. */
+/** An entry as it was first seen in any log. */
 interface Known {
   readonly term: number;
   readonly prevTerm: number;
@@ -30,8 +30,8 @@ export class Entries {
   /** All entries that any log ever had at each index, one per term. */
   #known: Known[][] = [];
   /**
-   * Committed entries, at position index - 1. The first entry, the initial membership, is committed
-   * by definition.
+   * The committed entries. The entry with index `i` is at position `i - 1`. The first entry, which
+   * contains the initial membership, is committed by definition.
    */
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
@@ -71,7 +71,7 @@ export class Entries {
       const data = entry.kind === 'command' ? entry.data : undefined;
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
-      // Keep a copy, to detect later changes to the memory of the entry.
+      // Keep a copy, to detect whether the memory of the entry is changed later.
       if (known === undefined) here.push({ term, prevTerm, data: data && new Uint8Array(data) });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
@@ -109,8 +109,8 @@ export class Entries {
   }
 
   /**
-   * Called when a server becomes leader. The server must have every entry committed in an earlier
-   * term. Because of Log Matching, checking the last such entry is enough.
+   * Called when a server becomes leader. The server must have every entry that was committed in an
+   * earlier term. Because of Log Matching, it is enough to check the last of these entries.
    */
   leads(id: ServerId, leads: number, termAt: TermAt): void {
     const index = this.#committed.findLastIndex(({ inTerm }) => inTerm < leads) + 1;

@@ -36,7 +36,8 @@ export interface FaultTarget {
   /** Asks the server to raise the feature level. */
   raiseLevel?(): void;
   /**
-   * Installs a version on the stopped server that reads `by` more feature levels than its last one.
+   * Installs another version on the stopped server. The new version reads `by` more feature levels
+   * than the previous one.
    */
   install?(by: number): void;
   /** Moves the server's clock forward by `span` milliseconds. */
@@ -129,7 +130,7 @@ export class Faults {
 
   /**
    * Called when a leader is elected. With the fault `earlyLeaderFailures`, it may crash or isolate
-   * the leader soon. A leader that fails soon after its election leaves entries on only some of the
+   * the leader shortly afterwards. A leader that fails so early leaves entries on only some of the
    * servers. Figure 8 of the Raft paper needs several such failures in a row.
    */
   onElected(server: FaultTarget): void {
@@ -154,8 +155,8 @@ export class Faults {
   }
 
   /**
-   * Calls `breakSomething` at random intervals. At full strength their mean is `mean` election
-   * timeouts. At lower strengths it is longer.
+   * Calls `breakSomething` at random intervals. At full strength, their mean is `mean` election
+   * timeouts. At lower strengths, the mean is longer.
    */
   #every(fault: Fault, mean: number, breakSomething: () => void): void {
     const strength = this.#world.mix.strength[fault];
@@ -169,7 +170,7 @@ export class Faults {
 
   #crash(kind: 'kill' | 'powerCut'): void {
     const { servers } = this.#world;
-    // A power cut often hits all servers.
+    // A power cut often affects all servers.
     const all = this.#random.chance(kind === 'powerCut' ? 0.4 : 0.1);
     for (const server of all ? servers : [this.#victim]) {
       this.#bringDown(server, kind);
@@ -231,8 +232,8 @@ export class Faults {
 
   #raise(): void {
     for (const server of this.#world.servers) if (server.leads) server.raiseLevel?.();
-    // A server may be rolled back before it receives the raised level. Its older version then
-    // cannot read the level.
+    // A server may be rolled back before it has received the raised level. Its older version then
+    // cannot read that level.
     if (this.#random.chance(0.5)) this.#install(-1);
   }
 
@@ -255,7 +256,7 @@ export class Faults {
 
   #fill(): void {
     const { servers, schedule } = this.#world;
-    // Servers with equal disks and equal logs often fill them at the same time.
+    // Servers with equal disks and equal logs often run out of space at the same time.
     const filled = this.#random.chance(0.3) ? servers : [this.#random.pick(servers)];
     for (const server of filled) {
       server.setFull(true);
@@ -279,8 +280,8 @@ export class Faults {
   }
 
   /**
-   * Draws a server that may lose its disk. Returns undefined if less than a majority would keep an
-   * intact disk.
+   * Draws a server that may lose its disk. Returns undefined if fewer than a majority would then
+   * have an intact disk.
    */
   get #diskVictim(): FaultTarget | undefined {
     const { servers } = this.#world;

@@ -5,7 +5,7 @@ import type { InvariantChecker } from './invariant-checker.js';
  * before it started.
  */
 export class Freshness {
-  /** The highest index that was acknowledged or read by a client. */
+  /** The highest index that a client has read or whose write was acknowledged. */
   floor = 0;
   readonly #invariants: InvariantChecker;
 
@@ -18,8 +18,8 @@ export class Freshness {
   }
 
   /**
-   * Called when a read saw the state at index `applied`. `floor` is the value of `this.floor` when
-   * the read started.
+   * Called when a read has seen the state at index `applied`. `floor` is the value that
+   * `this.floor` had when the read started.
    */
   read(applied: number, floor: number): void {
     this.#invariants.check(

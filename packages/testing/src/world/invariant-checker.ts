@@ -1,7 +1,7 @@
 import { isKontikiError, type ServerId } from '@kontiki/core';
 import { Violation, type Invariant } from './violation.js';
 
-/** Throws a `Violation`, which ends the world, when an enabled invariant is broken. */
+/** Throws a `Violation` when an enabled invariant is broken, which ends the world. */
 export class InvariantChecker {
   /** The first violation. It is kept because the code under test may catch the thrown error. */
   violation: Violation | undefined;

@@ -21,13 +21,14 @@ export function readAs(level: number, message: Message): Received {
 }
 
 /**
- * Checks that no log contains an entry of a feature level that a member has not announced as
+ * Checks that no log contains an entry of a feature level that some member has not announced as
  * readable. Also checks that levels never decrease.
  */
 export class Levels {
   readonly #invariants: InvariantChecker;
   /**
-   * The highest level that each server has announced to the leader of a term, by term and server.
+   * The highest level that each server has announced to the leader of each term, by term and
+   * server.
    */
   readonly #named = new Map<string, number>();
 

@@ -12,9 +12,7 @@ export function isQuorum({ voters, outgoing, founded }: Membership, has: (id: Se
   return areEnough(voters, founded, has) && (outgoing.length === 0 || areEnough(outgoing, founded, has));
 }
 
-/**
- * Returns whether every quorum of one membership shares a server with every quorum of the other.
- */
+/** Returns whether every quorum of one membership shares a server with every quorum of another. */
 export function quorumsOverlap(a: Membership, b: Membership): boolean {
   const ids = [...new Set([...a.voters, ...a.outgoing, ...b.voters, ...b.outgoing])];
   for (let group = 0; group < 2 ** ids.length; group += 1) {

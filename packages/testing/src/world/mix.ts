@@ -161,7 +161,7 @@ const TIMINGS: readonly Timings[] = [
 ];
 
 export interface MixOptions {
-  /** Simulated seconds until all faults end. Default 20. */
+  /** Simulated seconds until all faults end. Default: 20. */
   readonly seconds?: number | undefined;
   /** Faults to disable, even if the seed draws them. Default: none. */
   readonly without?: readonly Fault[] | undefined;
@@ -214,7 +214,7 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
       windowBytes: random.pick([500, 5_000, defaultLimits.windowBytes]),
       uncommittedBytes: random.pick([500, 5_000, defaultLimits.uncommittedBytes]),
       undurableBytes: random.pick([500, 5_000, defaultLimits.undurableBytes]),
-      // Tight limits would also reduce the load on slow disks and thus hide bugs.
+      // Tight limits would also reduce the load on slow disks and thereby hide bugs.
       ...(strength.weakMachines > 0 ? drawApplyLimits(new Random(seed, 'applying')) : {}),
       tailBytes: random.pick([0, 1_000, 10_000, defaultLimits.tailBytes]),
     },

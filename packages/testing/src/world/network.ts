@@ -17,11 +17,11 @@ export class ModelNetwork<Load> {
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
   readonly #deliver: Deliver<Load>;
-  /** Cut links, each as the text `from>to`. */
+  /** The links that are cut, each as the text `from>to`. */
   readonly #cut = new Set<string>();
   /**
-   * Arrival time of the newest message per link. Used to keep messages in order in worlds without
-   * jitter.
+   * Arrival time of the newest message on each link. Used to keep messages in order in worlds
+   * without jitter.
    */
   readonly #arrivals = new Map<string, number>();
   #healed = false;
@@ -45,8 +45,8 @@ export class ModelNetwork<Load> {
   }
 
   /**
-   * Delivers a message after a delay. If the link is cut by then, the message is lost or delayed
-   * further. Messages in flight when all faults end are lost.
+   * Delivers a message after a delay. If the link has been cut in the meantime, the message is lost
+   * or delayed further. Messages in flight when all faults end are lost.
    */
   #carry(from: ServerId, to: ServerId, load: Load, delay: number, healed: boolean): void {
     this.#schedule.after(delay, () => {
@@ -67,8 +67,9 @@ export class ModelNetwork<Load> {
   }
 
   /**
-   * Splits the servers into two groups, or isolates the server `alone`. Sometimes cuts only one
-   * direction, and sometimes leaves one server connected to both groups. Returns a description.
+   * Splits the servers into two groups, or isolates the server `alone`. Sometimes cuts the links in
+   * only one direction, and sometimes leaves one server connected to both groups. Returns a
+   * description.
    */
   partition(alone: ServerId | undefined): string {
     const left = alone === undefined ? this.#ids.filter(() => this.#random.chance(0.5)) : [alone];
@@ -94,7 +95,7 @@ export class ModelNetwork<Load> {
     this.#healed = true;
   }
 
-  /** Resumes losing and duplicating messages after `heal`. */
+  /** Starts to lose and duplicate messages again after `heal`. */
   unheal(): void {
     this.#healed = false;
   }

@@ -10,7 +10,8 @@ export interface WorldOptions extends MixOptions {
 }
 
 /**
- * Result of a world. The same seed and options always produce the same result, including the hash.
+ * Result of running a world. The same seed and options always produce the same result, including
+ * the hash.
  */
 export interface Outcome {
   readonly seed: number;

@@ -80,7 +80,7 @@ export const NODE_INVARIANTS = [
 
 export type Invariant = (typeof INVARIANTS)[number] | (typeof NODE_INVARIANTS)[number];
 
-/** The error that reports a broken invariant. */
+/** The error thrown when an invariant is broken. */
 export class Violation extends Error {
   readonly invariant: Invariant;
 
@@ -92,8 +92,8 @@ export class Violation extends Error {
 }
 
 /**
- * Handles the rejection of a promise that is not awaited. Ignores violations, which the checker has
- * already recorded, and rethrows other errors.
+ * Handles the rejection of a promise that nothing awaits. Ignores violations, because the checker
+ * has already recorded them, and rethrows all other errors.
  */
 export function ignoreViolation(error: unknown): void {
   if (!(error instanceof Violation)) throw error;

@@ -25,13 +25,13 @@ export class Bounds {
   readonly #mix: Mix;
   readonly #now: () => number;
   /**
-   * Processes that have ever been leader. Their memory may still contain entries appended as
-   * leader.
+   * Processes that have been leader at some time. Their memory may still contain entries that they
+   * appended as leader.
    */
   readonly #ledOnce = new WeakSet<Raft>();
-  /** The newest membership of each leader, and the time at which the leader adopted it. */
+  /** The newest membership of each leader, and the time since which the leader has used it. */
   readonly #changed = new WeakMap<Raft, { readonly index: number; readonly at: number }>();
-  /** The commit index of each leader over time, since its election. */
+  /** The commit indices of each leader since its election. */
   readonly #commits = new WeakMap<Raft, Commits>();
 
   /** `now` returns the simulated time of the world. */
@@ -42,8 +42,9 @@ export class Bounds {
   }
 
   /**
-   * Called when a server sends `count` messages to one peer in one turn. A turn fills the peer's
-   * window at most, and answers the received messages, which are far fewer than 1,000.
+   * Called when a server sends `count` messages to one peer in one turn. In a turn, a server at
+   * most fills the peer's window and answers the messages it has received. Both are far fewer than
+   * 1,000.
    */
   mailed(id: ServerId, role: string | undefined, count: number): void {
     const most = this.#mix.limits.windowMessages + 1_000;
@@ -84,7 +85,7 @@ export class Bounds {
 
   /**
    * Called after each turn of a server. `writingSince` is the world time at which the unfinished
-   * batch on its disk started.
+   * batch on the server's disk was started.
    */
   turned(id: ServerId, raft: Raft, writingSince: number | undefined): void {
     if (raft.role === 'leader') this.#leads(id, raft);
@@ -102,8 +103,8 @@ export class Bounds {
   }
 
   /**
-   * Checks that a leader heard from a majority within the last two election timeouts. Skips this
-   * check if the world has faults that affect timing, because a leader may then step down later.
+   * Checks that a leader has heard from a majority within the last two election timeouts. Skipped
+   * in worlds with faults that affect timing, because a leader may then step down later.
    */
   #leads(id: ServerId, raft: Raft): void {
     this.#ledOnce.add(raft);
@@ -142,7 +143,7 @@ export class Bounds {
     this.#invariants.check('stalledLeaderStepsDown', steppedDown, () => `${id} leads with a stalled disk`);
   }
 
-  /** Whether timers may be checked late in this world. */
+  /** Whether timers may be checked too late in this world. */
   get #hasLateTurns(): boolean {
     const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
     return pauses + lateTimers + slowLoops + retimings > 0;

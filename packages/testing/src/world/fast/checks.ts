@@ -20,7 +20,7 @@ interface Observed {
     readonly entries: readonly Entry[];
     /** Returns whether an entry is durable, or was durable before the disk was lost. */
     holds(index: number, term: number): boolean;
-    /** The last index of all issued writes, durable or not. */
+    /** The last index in all writes issued so far, durable or not. */
     readonly issuedLast: number;
     /** Whether the disk is an older copy, whose votes do not count. */
     readonly isCopy?: boolean;
@@ -37,14 +37,14 @@ interface Seen {
   /** The last index of the log after its latest turn as leader. */
   lastIndex: number;
   lastEntry: Entry | undefined;
-  /** Match index of each peer in the term `leads`. */
+  /** The match index of each peer in the term `leads`. */
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 
 /**
- * Checks the rules of Raft and of linearizable reads on pure `Raft`s. Most methods are called when
- * an event occurs on a server. They compare the server's state with its state after the previous
- * turn.
+ * Checks the rules of Raft and of linearizable reads on pure `Raft`s (the protocol without a node).
+ * Most methods are called when an event occurs on a server. They compare the server's state with
+ * its state after the previous turn.
  */
 export class Checks {
   readonly counts: Counts = noCounts();
@@ -71,7 +71,7 @@ export class Checks {
     this.#invariants.check(invariant, holds, broken);
   }
 
-  /** The highest index that was acknowledged or read by a client. */
+  /** The highest index that a client has read or whose write was acknowledged. */
   get floor(): number {
     return this.#freshness.floor;
   }
@@ -85,8 +85,8 @@ export class Checks {
   started({ id }: Observed, { ballot, log }: Raft): void {
     this.#ballots.started(id, ballot.term);
     const { committed, applied } = log;
-    // A crash within a turn skips `turned`, so the commit index on disk may exceed the last one
-    // seen.
+    // If a server crashes within a turn, `turned` is not called. The commit index on disk may
+    // therefore exceed the last one seen.
     this.#entries.commits(id, ballot.term, this.#entries.committed + 1, committed, (index) => log.termAt(index));
     const matches = new Map();
     this.#seen.set(id, {

@@ -8,7 +8,7 @@ import type { Checks } from './checks.js';
 import type { Copies } from './copies.js';
 import type { ModelDisk } from './disk.js';
 
-/** The parts of a fast world that its servers use. */
+/** The parts of a fast world (a simulation of the protocol alone) that its servers use. */
 export interface ServerContext {
   readonly schedule: Schedule;
   readonly random: Random;

@@ -17,8 +17,8 @@ export type DiskCopy = Pick<ModelDisk, 'ballot' | 'entries' | 'committed'> & { r
 
 /**
  * A model of a log store that keeps entries as objects. Writes issued during a sync form one batch.
- * The batch is written when that sync ends, and the next sync makes the whole batch durable. After
- * a crash, the contents are among those that a real store could have.
+ * When that sync ends, the batch is written, and the next sync makes the whole batch durable. After
+ * a crash, the disk has contents that a real store could have.
  */
 export class ModelDisk {
   /** The durable ballot: the current term and the vote in this term. */
@@ -35,9 +35,9 @@ export class ModelDisk {
   #lostStore: StoreId | undefined;
   /** Number of issued writes lost in crashes. */
   lostWrites = 0;
-  /** The time when the disk became full; undefined while it has room. */
+  /** The time at which the disk became full. Undefined while it has room. */
   fullSince: number | undefined;
-  /** The time at which the unfinished batch started. Undefined while no write is pending. */
+  /** The time at which the unfinished batch was started. Undefined while no write is pending. */
   writingSince: number | undefined;
   /** Finishes the sync that was in progress when the disk stopped answering. */
   #onAnswer: (() => void) | undefined;
@@ -46,11 +46,11 @@ export class ModelDisk {
   readonly #random: Random;
   readonly #mix: Mix;
   #healed = false;
-  /** The log with all issued writes, durable or not. */
+  /** The log including all issued writes, durable or not. */
   #view: Entry[] = [];
   /** The writes of the batch that is being synced. */
   #syncing: Write[] = [];
-  /** Writes that wait for the current sync to end. */
+  /** Writes that are waiting for the current sync to end. */
   #waiting: Write[] = [];
   /** Number of crashes, used to ignore syncs issued before a crash. */
   #life = 0;
@@ -61,7 +61,7 @@ export class ModelDisk {
     this.#mix = mix;
   }
 
-  /** Counts a start, and returns the durable state that a server starts from. */
+  /** Counts a start, and returns the durable state from which the server starts. */
   open(): LogStart & { readonly ballot: Ballot | undefined } {
     const { ballot, committed, entries, life } = this;
     this.life = { id: life?.id ?? 1 + this.#random.below(2 ** 31), starts: (life?.starts ?? 0) + 1 };
@@ -79,7 +79,7 @@ export class ModelDisk {
     return { ballot, base, last: entries.length, terms, memberships, committed };
   }
 
-  /** The last index of all issued writes, durable or not. */
+  /** The last index in all writes issued so far, durable or not. */
   get issuedLast(): number {
     return this.#view.length;
   }

@@ -1,7 +1,7 @@
 import type { Position } from '@kontiki/core';
 import type { Raft, Turn } from '@kontiki/core/protocol';
 
-/** The commands that one server has forwarded and that are not answered yet, by ticket. */
+/** The commands that one server has forwarded and that have not been answered yet, by ticket. */
 export class Forwards {
   readonly #sent = new Map<number, readonly Uint8Array[]>();
 
@@ -15,8 +15,8 @@ export class Forwards {
   }
 
   /**
-   * Returns the positions of the commands that the leader appended, and the commands that the
-   * leader refused.
+   * Called with the leader's answer. Returns the positions of the commands that the leader
+   * appended, and the commands that it refused.
    */
   take({ forwarded }: Turn): { readonly appended: Position[]; readonly refused: Uint8Array[] } {
     const appended: Position[] = [];

@@ -7,19 +7,19 @@ import type { ServerTimers } from './server-timers.js';
 /** Maximum number of bytes of entries that are applied in one batch. */
 const BATCH_BYTES = 10_000;
 
-/** The server of a state machine. */
+/** The server on which a state machine runs. */
 export interface MachineOwner {
   /** The running node. Undefined while the server is down. */
   readonly raw: () => RawNode | undefined;
   /** Runs a step, and stops the server if an assertion fails. */
   readonly guarded: (step: () => void) => void;
   readonly onApplied: (raw: RawNode, entries: readonly Entry[]) => void;
-  /** Called when no entry is left to apply now. */
+  /** Called when there is no entry left to apply for now. */
   readonly onIdle: () => void;
 }
 
 /**
- * A state machine that only remembers the last entry that it applied. It may be slow, and it may
+ * A state machine that remembers only the last entry that it applied. It may be slow, and it may
  * keep its state on its own disk.
  */
 export class ModelMachine {
@@ -69,7 +69,7 @@ export class ModelMachine {
     });
   }
 
-  /** Applies up to `most` entries. */
+  /** Applies at most `most` entries. */
   #applyNow(most = Infinity): void {
     const raw = this.#owner.raw();
     if (raw === undefined) return;

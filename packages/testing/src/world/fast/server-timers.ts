@@ -46,11 +46,11 @@ export class ServerTimers {
   }
 
   /**
-   * Sets the timer. If `wakeAt` moves to a later time, the timer still fires at the earlier time.
+   * Sets the timer. If it is already set for an earlier time, it still fires at the earlier time.
    */
   set(wakeAt: number): void {
     const { schedule, mix, random, healed } = this.#world;
-    // Add a microsecond so that rounding never plans a time just before `wakeAt`.
+    // Add a microsecond, so that rounding never results in a time just before `wakeAt`.
     const delay = Math.max(0, (wakeAt - this.now) / this.#rate) + 0.001;
     if (schedule.now + delay >= this.#timerAt) return;
     const at = schedule.now + delay;

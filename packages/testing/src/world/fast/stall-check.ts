@@ -24,7 +24,7 @@ export class StallCheck {
    * timer.
    */
   #askedToLead = false;
-  /** Whether the server must forgive the next late timer. */
+  /** Whether the server must forgive (restart instead of acting on) the next late timer. */
   #mustForgive = true;
   /** Senders and terms of the appends that wait for the next turn. */
   #appends: { readonly from: ServerId; readonly term: number }[] = [];
@@ -32,7 +32,7 @@ export class StallCheck {
   #leader: ServerId | undefined;
   #term = 0;
   #timings: Timings | undefined;
-  /** The time since which the server has led without new timings and without forgiving a timer. */
+  /** The time since which the server has led without receiving new timings or forgiving a timer. */
   #steadySince = Infinity;
 
   constructor(checks: Checks) {

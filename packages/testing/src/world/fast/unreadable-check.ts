@@ -6,11 +6,11 @@ import type { Checks } from './checks.js';
 export class UnreadableCheck {
   readonly #id: ServerId;
   readonly #checks: Checks;
-  /** Messages for the next turn with entries that the server cannot read. */
+  /** Messages for the next turn that contain entries that the server cannot read. */
   #received: Unreadable[] = [];
   /**
-   * Index of the first entry in the leader's log that the server cannot read. Undefined if the
-   * server can read the whole log.
+   * Index of the first entry in the leader's log that the server cannot read. Undefined if it can
+   * read the whole log.
    */
   #from: number | undefined;
 
@@ -23,7 +23,7 @@ export class UnreadableCheck {
     this.#received.push(message);
   }
 
-  /** Called after each turn, with the role before the turn. */
+  /** Called after each turn of the server, with its role before the turn. */
   turned({ role, ballot, log }: Raft, before: Raft['role']): void {
     this.#checks.check(
       'levelsAreRead',

@@ -18,8 +18,8 @@ export class WaitingProposals {
   }
 
   /**
-   * Called when an entry was applied. Acknowledges its proposal and forgets other proposals at the
-   * same index.
+   * Called when an entry has been applied. Acknowledges its proposal and forgets other proposals at
+   * the same index.
    */
   settle({ index, term }: Entry): void {
     const terms = this.#byIndex.get(index);
@@ -42,7 +42,8 @@ export class WaitingProposals {
 interface WaitingRead {
   readonly ticket: number;
   /**
-   * Index that the read must see: the highest index acknowledged or read before this read started.
+   * Index that the read must see. It is the highest index that was acknowledged or read before this
+   * read started.
    */
   readonly floor: number;
 }
@@ -69,8 +70,8 @@ export class WaitingReads {
   }
 
   /**
-   * Called when a quorum confirmed all reads with numbers up to `ticket`. They may be served once
-   * `index` is applied.
+   * Called when a quorum has confirmed all reads with numbers up to `ticket`. They may be served
+   * once `index` has been applied.
    */
   confirm({ ticket, index }: ReadsReady): void {
     const still = this.#unconfirmed.findIndex((read) => read.ticket > ticket);
@@ -78,7 +79,7 @@ export class WaitingReads {
     for (const { floor } of ready) this.#confirmed.push({ index, floor });
   }
 
-  /** Serves the confirmed reads whose index is applied. */
+  /** Serves the confirmed reads whose index has been applied. */
   serve(applied: number): void {
     if (this.#confirmed.length === 0) return;
     const waiting = this.#confirmed.filter(({ index }) => index > applied);

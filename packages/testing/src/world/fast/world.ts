@@ -79,9 +79,9 @@ class World {
   readonly checkFullStepDown = ({ id, disk }: Pick<ModelServer, 'id' | 'disk'>): void => {
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
-    // A leader counts only the reports of free space that arrive after its disk became full. A
-    // server whose disk became full later may have sent such a report in between, so it counts as a
-    // server with room.
+    // A leader counts only reports of free space that arrive after its own disk became full.
+    // Another server may have sent such a report before its disk also became full, so it counts as
+    // a server with room.
     const hadRoom = others.filter(({ disk: { fullSince } }) => fullSince === undefined || fullSince > since);
     this.checks.check(
       'fullClustersLead',
@@ -137,7 +137,8 @@ class World {
     const led = this.#elapse(patience, () => this.#leader !== undefined);
     this.checks.check('recovers', led, () => `no leader within ${patience} ms after the faults ended`);
     const { acknowledged } = this.checks.counts;
-    // Some worlds send one entry per round trip, and thousands of entries may precede the write.
+    // In some worlds, only one entry is sent per round trip, and thousands of entries may precede
+    // the write.
     const states = this.#states;
     const ends = states.map(({ lastIndex }) => lastIndex);
     const backlog = Math.max(...ends) - Math.min(...ends, ...states.map(({ committed }) => committed));
@@ -166,7 +167,7 @@ class World {
 
   /**
    * Waits until the last membership change is complete. Then stops all servers that are not
-   * members, as operators do.
+   * members, as an operator would.
    */
   #stopRemoved(patience: number): void {
     const settled = (): boolean => {
@@ -175,7 +176,7 @@ class World {
       if (leader === undefined || log?.membership === undefined) return false;
       return log.membershipIndex <= log.committed && log.membership.voters.includes(leader.id);
     };
-    // Messages to removed servers end within a few election timeouts.
+    // Messages to removed servers stop within a few election timeouts.
     this.#elapse(5 * this.mix.timings.election);
     const done = this.#elapse(patience, settled);
     this.checks.check('recovers', done, () => `a membership change did not end within ${patience} ms`);
@@ -229,7 +230,7 @@ class World {
   }
 
   /**
-   * Checks that the servers send only heartbeats and replies to them while there are no requests.
+   * Checks that, while there are no requests, the servers send only heartbeats and replies to them.
    */
   #isQuiet(span: number): void {
     const { sent } = this.network;
@@ -273,8 +274,8 @@ class World {
   // ---- clients
 
   /**
-   * Proposes commands, mostly to a server that considers itself leader, even if it was deposed.
-   * Other servers forward commands to the leader.
+   * Proposes commands, mostly to a server that considers itself the leader, even if it has been
+   * deposed. Other servers forward commands to the leader.
    */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
@@ -292,7 +293,7 @@ class World {
       if (!this.#writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
-      // Let reads queue up, but not without bound while there is no leader.
+      // Let reads queue up while there is no leader, but only to a limit.
       if (server.participates && server.reads.count < 100) server.read();
     });
   }

@@ -34,8 +34,8 @@ interface Seen {
 }
 
 /**
- * Checks whole nodes from outside, by their stores, state machines, messages and events. Each
- * public method is called when the event in its name occurs on a server.
+ * Checks whole nodes from the outside, through their stores, state machines, messages and events.
+ * Each public method is called when the event in its name occurs on a server.
  */
 export class NodeChecks {
   readonly counts: Counts;
@@ -46,11 +46,11 @@ export class NodeChecks {
   readonly #servers: () => readonly Observed[];
   readonly #entries: Entries;
   readonly #seen = new Map<ServerId, Seen>();
-  /** The memberships that were ever appended, by index and term of their entry. */
+  /** All memberships that were ever appended, by the index and term of their entry. */
   readonly #memberships = new Map<string, MembershipEntry>();
   /** Result of each applied command, by index. */
   readonly #results = new Map<number, unknown>();
-  /** Digest of the state at some indices, by the index of the last applied entry. */
+  /** Digests of the state at some indices, by the index of the last applied entry. */
   readonly #digests = new Map<number, string>();
   /** Term of each acknowledged entry, by index. */
   readonly acknowledged: Map<number, number> = new Map();
@@ -84,7 +84,7 @@ export class NodeChecks {
   }
 
   /**
-   * Returns whether the servers for which `holds` returns true are a quorum. The quorum may be one
+   * Returns whether the servers for which `holds` returns true form a quorum. The quorum may be one
    * of the newest committed membership or of a later membership that may be in force.
    */
   isOnQuorum(holds: (id: ServerId) => boolean): boolean {
@@ -107,7 +107,7 @@ export class NodeChecks {
     this.#seen.set(id, { life, term, committed, applied: 0 });
   }
 
-  /** Called when a server's disk was replaced with an empty one. */
+  /** Called when a server's disk has been replaced with an empty one. */
   wiped(id: ServerId): void {
     this.#ballots.wiped(id);
   }
@@ -187,8 +187,8 @@ export class NodeChecks {
   }
 
   /**
-   * Called when a node stopped because of an error or failed to start. `excused` is whether an
-   * injected fault caused the error.
+   * Called when a node has stopped because of an error or has failed to start. `excused` is true if
+   * an injected fault caused the error.
    */
   stopped(id: ServerId, excused: boolean, error: Error): void {
     this.invariants.check('assertions', excused, () => `${id} stopped without an injected error: ${error.message}`);
@@ -197,8 +197,8 @@ export class NodeChecks {
   // ---- machines
 
   /**
-   * Called when a state machine applied a batch. `after` is the last index applied before the
-   * batch.
+   * Called when a state machine has applied a batch. `after` is the last index that was applied
+   * before the batch.
    */
   applied({ id, log }: Observed, after: number, { entries, through }: ApplyBatch, results: readonly unknown[]): void {
     const given = entries.map(({ index }) => index);
@@ -224,7 +224,9 @@ export class NodeChecks {
     });
   }
 
-  /** Called with the digest of a machine's state after it applied the entry `through`. */
+  /**
+   * Called with the digest of a machine's state after the machine has applied the entry `through`.
+   */
   state(id: ServerId, through: number, digest: string): void {
     const known = this.#digests.get(through);
     if (known === undefined) this.#digests.set(through, digest);

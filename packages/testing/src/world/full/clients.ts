@@ -20,8 +20,8 @@ interface ClientContext {
 }
 
 /**
- * Simulated clients. Each sends one request at a time to any server, and reports the outcome to the
- * workload.
+ * Simulated clients. Each client sends one request at a time to a random server, and reports the
+ * outcome to the workload.
  */
 export class Clients {
   readonly #world: ClientContext;
@@ -29,7 +29,7 @@ export class Clients {
   #running = true;
   #requests: number;
   /**
-   * Number of calls and ends of requests so far. The number serves as a clock that orders these
+   * Number of calls and ends of requests so far. The number serves as a clock for ordering these
    * events.
    */
   #moments = 0;

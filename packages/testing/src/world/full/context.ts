@@ -6,7 +6,7 @@ import type { NodeChecks } from './checks.js';
 import type { FaultTarget } from '../faults.js';
 import type { SentFrame } from './transport.js';
 
-/** The parts of a full world that its servers use. */
+/** The parts of a full world (a simulation of whole nodes) that its servers use. */
 export interface NodeContext {
   readonly seed: number;
   readonly cluster: string;

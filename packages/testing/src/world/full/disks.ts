@@ -14,7 +14,7 @@ interface DiskContext {
 
 /**
  * The two disks of one server. They fail, fill up, slow down and lose power as often as the world's
- * mix prescribes.
+ * conditions prescribe.
  */
 export class Disks {
   /** The disk of the log and the snapshots. */
@@ -27,7 +27,7 @@ export class Disks {
   /** Errors injected by the world. Only these may stop a node. */
   readonly #injectedErrors = new WeakSet<Error>();
   full = false;
-  /** A promise that resolves when the disks answer again; undefined while they are answering. */
+  /** A promise that resolves when the disks answer again. Undefined while they are answering. */
   #answers: Promise<void> | undefined;
   #answer: () => void = () => {};
 
@@ -81,8 +81,8 @@ export class Disks {
       this.#injectedErrors.add(error);
       return error;
     };
-    // On a full disk, creating a file often succeeds because a name needs little space. Allocating
-    // space for its contents fails.
+    // On a full disk, creating a file often succeeds, because a name needs little space. Allocating
+    // space for the file's contents fails.
     const grows = kind === 'allocate' || (kind === 'create' && this.#random.chance(0.3));
     if (this.full && grows) return fails('ENOSPC');
     return this.#random.chance(mix.strength.diskErrors * 0.003) ? fails('EIO') : undefined;

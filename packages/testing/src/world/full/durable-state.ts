@@ -11,7 +11,7 @@ export interface DurableState {
 /** A clock for stores that are opened only to be read. */
 export const frozenClock: Clock = { now: () => 0, defer() {}, timer: () => ({ set() {}, close() {} }) };
 
-/** Opens and closes the stores in a folder, and returns what they hold. */
+/** Opens and closes the stores in a folder, and returns their contents. */
 export async function readStores(
   { cluster, makeLog, makeSnapshots }: NodeContext,
   environment: Environment,

@@ -70,7 +70,7 @@ export class Process implements Clock {
     else run();
   }
 
-  /** Runs a function in the process after a delay in the world's milliseconds. */
+  /** Runs a function in the process after a delay, given in milliseconds of the world. */
   after(delay: number, run: () => void): void {
     this.#schedule.after(delay, () => this.enter(run));
   }
@@ -92,8 +92,8 @@ export class Process implements Clock {
   timer(fire: () => void): Timer {
     let due = Infinity;
     /**
-     * World time of the next check. If the timer is pushed back, the check already scheduled still
-     * runs and schedules another.
+     * World time of the next check. If the timer is postponed, the check that is already scheduled
+     * still runs and then schedules another.
      */
     let planned = Infinity;
     const check = (at: number): void => {
@@ -105,7 +105,7 @@ export class Process implements Clock {
     };
     const plan = (): void => {
       if (due === Infinity) return;
-      // Add a microsecond so that rounding never plans a time just before `due`.
+      // Add a microsecond, so that rounding never results in a time just before `due`.
       const delay = Math.max(0, (due - this.now()) / this.#pace.rate) + 0.001;
       const at = this.#schedule.now + delay + this.#pace.lateness();
       if (at >= planned) return;

@@ -12,12 +12,12 @@ interface Answerer {
   readonly machine: WatchedMachine<StateMachine> | undefined;
 }
 
-/** The requests of clients to one server. Every request gets exactly one outcome. */
+/** The requests that clients have sent to one server. Every request gets exactly one outcome. */
 export class Requests {
   readonly #server: Answerer;
   /**
-   * One function per request without an outcome. Called when the process dies, it ends the request
-   * with an unknown outcome.
+   * One function for each request that has no outcome yet. When the process dies, calling it ends
+   * the request with an unknown outcome.
    */
   readonly #open = new Set<() => void>();
   /**
@@ -30,7 +30,7 @@ export class Requests {
     this.#server = server;
   }
 
-  /** Number of requests received but not yet answered by the node. */
+  /** Number of requests that the node has received but not yet answered. */
   get pending(): number {
     return this.#received.size;
   }

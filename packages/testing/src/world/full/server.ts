@@ -30,12 +30,14 @@ import { WatchedMachine } from './watched-machine.js';
 
 /**
  * A server of the full world: a whole node with its stores on simulated disks. The node runs in a
- * `Process` that can be paused and killed. Its log and state machine are wrapped so that the checks
- * see all calls.
+ * `Process`, which can be paused and killed. Its log and state machine are wrapped so that the
+ * checks can observe all calls.
  */
 export class NodeServer implements FaultTarget {
   readonly id: ServerId;
-  /** Contents of the server's log. If its disk was lost, the contents before the loss. */
+  /**
+   * Contents of the server's log. If the server has lost its disk, the contents before the loss.
+   */
   readonly log: LogMemory = new LogMemory();
   /** The checks of the server's epoch. */
   checks: NodeChecks;
@@ -79,7 +81,7 @@ export class NodeServer implements FaultTarget {
     return this.process !== undefined;
   }
 
-  /** Number of requests received but not yet answered by the node. */
+  /** Number of requests that the node has received but not yet answered. */
   get pendingRequests(): number {
     return this.#requests.pending;
   }
@@ -186,7 +188,7 @@ export class NodeServer implements FaultTarget {
     );
   }
 
-  /** Reads the stores on a copy of the disk with only the durable bytes, as after the worst power cut. */
+  /** Opens the stores on a copy of the disk as the worst possible power cut would leave it. */
   durableState(): Promise<DurableState> {
     const { folder } = this.disk.durableCopy();
     return readStores(this.#world, { ...this.environment(frozenClock), folder });
@@ -222,10 +224,11 @@ export class NodeServer implements FaultTarget {
   }
 
   /**
-   * Called when the node stopped. Checks that all its calls got an outcome, and then calls `then`.
+   * Called when the node has stopped. Checks that all its calls have an outcome, and then calls
+   * `then`.
    */
   #nodeEnded(then: () => void): void {
-    // The node settles its pending calls in the turn of the event loop in which the node stops.
+    // The node settles its pending calls in the same turn of the event loop in which it stops.
     this.process?.after(0.001, () => {
       this.checks.invariants.check(
         'callsSettle',
@@ -237,8 +240,8 @@ export class NodeServer implements FaultTarget {
   }
 
   /**
-   * Called when the node stopped because of an error or failed to start. Restarts the node later,
-   * as an operator would.
+   * Called when the node has stopped because of an error or has failed to start. Restarts the node
+   * later, as an operator would.
    */
   #stopped(error: Error): void {
     if (error instanceof Violation) return;
@@ -281,7 +284,7 @@ export class NodeServer implements FaultTarget {
       this.crash('kill');
       schedule.after(this.#random.between(1, 500), () => this.start());
     };
-    // A slow disk may take longer than the node's default timeout, but not as long as this timeout.
+    // A slow disk may take longer than the node's default timeout, but never longer than this one.
     this.node.close({ timeout: 600_000 }).then(
       () => this.#nodeEnded(closed),
       (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
@@ -302,7 +305,7 @@ export class NodeServer implements FaultTarget {
     });
   }
 
-  /** Makes a call that the node may refuse, and that may fail because the node stops. */
+  /** Makes a call that the node may refuse, or that may fail because the node stops. */
   #operate(call: (node: RaftNode) => Promise<void>): void {
     const { node } = this;
     if (node === undefined) return;

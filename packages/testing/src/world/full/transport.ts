@@ -15,7 +15,7 @@ export interface SentFrame {
   readonly frame: Uint8Array;
 }
 
-/** Hooks into the world: its network, which carries frames, and its checks. */
+/** Callbacks into the world: its network, which carries frames, and its checks. */
 export interface NetworkLink {
   carry(to: ServerId, sent: SentFrame): void;
   /** Called with each message before it is sent. */
@@ -23,8 +23,8 @@ export interface NetworkLink {
 }
 
 /**
- * A transport on the network of a world. It encodes messages like real transports, and drops frames
- * from senders that would fail a real handshake.
+ * A transport over the network of a world. It encodes messages as real transports do, and drops
+ * frames from senders that would fail a real handshake.
  */
 export class SimulatedTransport implements Transport {
   readonly #process: Process;
@@ -33,8 +33,8 @@ export class SimulatedTransport implements Transport {
   #receive: ((from: ServerId, message: Received) => void) | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
   /**
-   * Servers that have sent a frame to this server. A server that is not a member yet replies to
-   * them.
+   * Servers that have sent a frame to this server. This server can reply to them even before it is
+   * a member.
    */
   readonly #heard = new Set<ServerId>();
 

@@ -14,8 +14,8 @@ export interface LogWatcher {
 }
 
 /**
- * The terms of a log's entries by index. Terms suffice, because entries with the same index and
- * term are equal.
+ * The term of each entry in a log, by index. Terms are enough, because entries with the same index
+ * and term are equal.
  */
 class Terms {
   #terms: number[] = [];
@@ -60,15 +60,15 @@ class Terms {
 }
 
 /**
- * A record of the entries that a server's log store received and reported as durable. It spans all
- * processes of the server.
+ * A record of the entries that a server's log store has received and reported as durable. The
+ * record spans all processes of the server.
  */
 export class LogMemory {
-  /** Entries of all issued writes, durable or not. */
+  /** Entries from all writes issued so far, durable or not. */
   readonly issued: Terms = new Terms();
-  /** Entries that the store reported as durable. */
+  /** Entries that the store has reported as durable. */
   readonly durable: Terms = new Terms();
-  /** The highest durable term, of the ballot or of an entry. */
+  /** The highest durable term, either of the ballot or of an entry. */
   durableTerm = 0;
   /** Number of writes that are not durable yet. */
   pendingWrites = 0;
@@ -88,7 +88,7 @@ export class LogMemory {
 }
 
 /**
- * A wrapper of a log store that reports calls and their results to a `LogMemory` and a
+ * A wrapper around a log store. It reports calls and their results to a `LogMemory` and a
  * `LogWatcher`.
  */
 export class WatchedLog implements LogStore {

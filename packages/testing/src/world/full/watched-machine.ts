@@ -3,22 +3,26 @@ import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/cor
 /** Callbacks for calls to a state machine. */
 export interface MachineWatcher {
   /**
-   * Called when the machine applied a batch. `after` is the last index applied before the batch.
+   * Called when the machine has applied a batch. `after` is the last index that was applied before
+   * the batch.
    */
   applied(batch: ApplyBatch, results: readonly unknown[], after: number): void;
-  /** Called with the last applied index before the machine takes a snapshot and after a restore. */
+  /**
+   * Called before the machine takes a snapshot and after a restore. The argument is the last
+   * applied index.
+   */
   hasState(through: number): void;
 }
 
 /**
- * A wrapper of a state machine that reports calls to a watcher, and delays `apply` in worlds with
- * slow machines.
+ * A wrapper around a state machine. It reports calls to a watcher, and delays `apply` in worlds
+ * with slow machines.
  */
 export class WatchedMachine<Machine extends StateMachine> implements StateMachine {
   readonly inner: Machine;
-  /** The index of the last entry in the machine's state. */
+  /** The index of the last entry that is part of the machine's state. */
   through = 0;
-  // Optional methods that the wrapped machine lacks stay undefined.
+  // Optional methods that the wrapped machine does not have stay undefined.
   readonly open?: (owner: Owner) => Promise<number>;
   readonly snapshot?: () => AsyncIterable<Uint8Array>;
   readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
@@ -69,7 +73,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     const after = this.through;
     this.through = batch.through;
     this.#watcher.applied(batch, results, after);
-    // A machine may modify the commands that it receives. This must not change the log.
+    // A machine may modify the commands that it receives. The log must not change as a result.
     for (const { data } of batch.entries) data.fill(0xa5);
     return results;
   }

@@ -135,8 +135,8 @@ class World {
   }
 
   /**
-   * Waits until the cluster is founded, because a founding needs all servers. The fast world
-   * injects faults during the founding, too.
+   * Waits until the cluster is founded, because the founding needs all servers. The fast world also
+   * injects faults during the founding.
    */
   async #found(): Promise<void> {
     this.healed = true;
@@ -154,7 +154,7 @@ class World {
   }
 
   #deliver(to: ServerId, { sender, frame }: SentFrame): void {
-    // The frame's checksum covers all its bytes.
+    // The frame's checksum covers all bytes of the frame.
     this.hash(new DataView(frame.buffer, frame.byteOffset).getUint32(0));
     const { badFrames } = this.mix.strength;
     const server = this.servers.find(({ id }) => id === to) as NodeServer;
@@ -178,10 +178,9 @@ class World {
 
   /**
    * Checks that acknowledged entries are on the disks of a majority. Runs three times during the
-   * test and once at the end. Does not trust the stores' promises. It copies each disk in the state
-   * that the worst possible power cut would leave, and opens the store on the copy. This finds a
-   * store that resolves before its data is durable, without needing a crash at just the right
-   * moment.
+   * test and once at the end. Does not trust the stores' promises: copies each disk as the worst
+   * possible power cut would leave it, and opens the store on the copy. This finds a store that
+   * resolves before its data is durable, without needing a crash at just the right moment.
    */
   async #checkDisks(): Promise<void> {
     const disks = await Promise.all(
@@ -205,7 +204,7 @@ class World {
 
   /**
    * Returns a function that returns the term of an entry on a server's disk. If the disk was lost
-   * or damaged, the terms are those before the loss.
+   * or damaged, the function returns the terms before the loss.
    */
   async #durableTerms(server: NodeServer): Promise<(index: number) => number | undefined> {
     const { durable } = server.log;
@@ -218,7 +217,7 @@ class World {
       const message = `${server.id} compacted its log up to ${base.index}, but its snapshot ends at ${covered}`;
       this.checks.invariants.check('acknowledgedIsDurable', base.index <= covered, () => message);
       return (index) => {
-        // The state in a snapshot is compared when the snapshot is restored.
+        // The state in a snapshot is compared later, when the snapshot is restored.
         if (index <= covered) return this.checks.acknowledged.get(index);
         return index > last ? undefined : (terms.findLast((first) => first.index <= index)?.term ?? base.term);
       };
@@ -315,7 +314,10 @@ class World {
     );
   }
 
-  /** Stops the servers that are no members, as operators do, once the last change is complete. */
+  /**
+   * Once the last membership change is complete, stops all servers that are not members, as an
+   * operator would.
+   */
   async #stopRemoved(patience: number): Promise<void> {
     const leader = (): NodeServer | undefined => this.servers.find(({ leads }) => leads);
     const isDone = (): boolean => {
