@@ -1,5 +1,6 @@
-// Shows that docs/bugs.md and docs/security.md are complete, and that every reference names something
-// that exists. Reads the pages, the sources of all tests, the mutants, the seeds and the lint rules.
+// Shows that docs/bugs.md and docs/security.md are complete, and that every reference names
+// something that exists. Reads the pages, all test sources, the mutants, the seeds and the lint
+// rules.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -72,8 +72,8 @@ export async function runFastCheck(target: Target, plan: Plan): Promise<Finding 
 }
 
 /**
- * Number of inputs per measurement of coverage, because a measurement takes longer than most
- * executions.
+ * Number of inputs to run between two measurements of coverage. A measurement takes longer than
+ * most executions.
  */
 const GROUP = 32;
 

@@ -19,7 +19,7 @@ export interface NodeResponse<Body = Buffer> {
 
 /** Error for a request that received no complete response. */
 export class NoResponseError extends Error {
-  /** Whether the node may have received the request. A request that was never sent had no effect. */
+  /** Whether the node may have received the request. If it was never sent, it had no effect. */
   readonly sent: boolean;
 
   constructor(url: string, sent: boolean, cause: unknown) {

@@ -46,7 +46,7 @@ describe('encodeState', () => {
     expect(copy.list[0]).toEqual({ name: 'a' });
   });
 
-  it('the order of object keys and map entries is kept', async () => {
+  it('the order of object keys, map entries and set elements is kept', async () => {
     const state = { z: 1, a: new Map([['z', new Set(['z', 'a'])]]), m: { z: 1, a: 2 } };
     const copy = (await roundTrip(state)) as typeof state;
     expect(JSON.stringify([...Object.keys(copy), ...Object.keys(copy.m)])).toBe('["z","a","m","z","a"]');

@@ -223,7 +223,7 @@ describe('setTransport', () => {
   });
 });
 
-it('status reports refusals of the current transport, or none if it does not count', async () => {
+it('status reports the refusals that the current transport has counted, if any', async () => {
   await nodes.bootstrap('a');
   const a = await nodes.open('a');
   expect(a.status().refusals).toEqual({});

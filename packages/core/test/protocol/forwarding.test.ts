@@ -54,7 +54,7 @@ function answers(cluster: Scenario): object[] {
 const PROPOSE = { kind: 'propose' } as const;
 
 describe('forwarded proposals', () => {
-  it('a leader appends forwarded commands in order and answers with the first index', () => {
+  it('a leader appends forwarded commands in order and answers with the first position', () => {
     const cluster = led();
     const [term, last] = [cluster.raft('a').ballot.term, cluster.raft('a').log.lastIndex];
     const first = forward(cluster, 'b', 'x', 'y');

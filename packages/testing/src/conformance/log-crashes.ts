@@ -9,7 +9,7 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations in a recovery among which the second crash occurs. */
+/** The second crash occurs before one of this many operations of a recovery. */
 const RECOVERY = 12;
 
 /**

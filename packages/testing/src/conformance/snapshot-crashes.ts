@@ -8,7 +8,7 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations in a recovery among which the second crash occurs. */
+/** The second crash occurs before one of this many operations of a recovery. */
 const RECOVERY = 12;
 
 /**

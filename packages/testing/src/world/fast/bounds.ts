@@ -120,8 +120,8 @@ export class Bounds {
     const { membership, membershipIndex } = raft.log;
     if (this.#changed.get(raft)?.index !== membershipIndex)
       this.#changed.set(raft, { index: membershipIndex, at: now });
-    // After a forced membership change, a quorum may need servers that have not answered this leader
-    // yet.
+    // After a forced membership change, a quorum may need servers that have not yet answered this
+    // leader.
     const isNew = now - (this.#changed.get(raft)?.at ?? 0) <= longest;
     if (this.#hasLateTurns || isNew || membership === undefined) return;
     const hearsMajority = isQuorum({ ...membership, founded: true }, (voter) => heard.has(voter));

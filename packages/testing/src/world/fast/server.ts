@@ -57,7 +57,7 @@ export class ModelServer implements FaultTarget {
   heard!: HeardLives;
   #scheduled = false;
   #paused = false;
-  /** Replaced at each start. */
+  /** Replaced by a new check at each start. */
   #unreadable!: UnreadableCheck;
 
   constructor(id: ServerId, disk: ModelDisk, level: number, world: ServerContext) {
