@@ -314,10 +314,7 @@ class World {
     );
   }
 
-  /**
-   * Once the last membership change is complete, stops all servers that are not members, as an
-   * operator would.
-   */
+  /** Stops all servers that are not members, once the last membership change is complete. */
   async #stopRemoved(patience: number): Promise<void> {
     const leader = (): NodeServer | undefined => this.servers.find(({ leads }) => leads);
     const isDone = (): boolean => {
