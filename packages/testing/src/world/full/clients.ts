@@ -65,11 +65,11 @@ export class Clients {
 
   #request(leader: ServerId | undefined, clients: number): void {
     const { workload, checks, healed } = this.#world;
-    // After the faults, servers that lost their disk never answer, and blank spare servers answer
-    // only after a timeout.
+    // After the faults, servers that lost their disk never answer, and servers that are not members
+    // answer only after a timeout.
     const able = this.#world.servers.filter(({ participates }) => participates);
-    const members = able.filter(({ up, membership }) => !up || membership !== undefined);
-    const healthy = members.length > 0 ? members : able;
+    const members = able.find(({ leads }) => leads)?.membership?.servers;
+    const healthy = members === undefined ? able : able.filter(({ id }) => members.has(id));
     const servers = healed ? healthy : this.#world.servers;
     const random = this.#random;
     // Prefer the server that the previous reply named as leader.
