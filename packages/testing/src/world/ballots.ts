@@ -26,10 +26,11 @@ export class Ballots {
 
   /**
    * Called when a server has lost its disk. From then on, the server may send messages in lower
-   * terms.
+   * terms, and it may vote again, because only votes of the lost store count.
    */
   wiped(id: ServerId): void {
     this.#sentTerms.delete(id);
+    for (const key of this.#votes.keys()) if (key.startsWith(`${id}/`)) this.#votes.delete(key);
   }
 
   /**

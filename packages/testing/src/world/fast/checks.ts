@@ -123,7 +123,9 @@ export class Checks {
       () => `${id} applied ${log.applied}, but only ${log.applicable} may be applied`,
     );
     if (raft.role === 'leader') this.#leads(server, raft, seen);
-    if (log.committed > seen.committed) {
+    // A server on an older copy may commit entries that were truncated on the original: the leader
+    // counts what the original has acknowledged. Nobody counts what such a server holds.
+    if (log.committed > seen.committed && server.disk.isCopy !== true) {
       const before = this.#entries.committed;
       this.#entries.commits(id, term, seen.committed + 1, log.committed, (index) => log.termAt(index));
       this.counts.commits += this.#entries.committed - before;
@@ -148,6 +150,7 @@ export class Checks {
   }
 
   applied({ id, disk }: Observed, entries: readonly Entry[]): void {
+    if (disk.isCopy === true) return;
     for (const entry of entries) {
       const { index, term } = entry;
       this.check(

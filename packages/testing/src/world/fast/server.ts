@@ -389,7 +389,7 @@ export class ModelServer implements FaultTarget {
   #onApplied(raw: RawNode, entries: readonly Entry[]): void {
     const { checks } = this.#world;
     checks.applied(this, entries);
-    for (const entry of entries) checks.appliesOnce(this.id, entry);
+    if (!this.disk.isCopy) for (const entry of entries) checks.appliesOnce(this.id, entry);
     raw.applied(this.applied);
     for (const entry of entries) this.proposals.settle(entry);
   }
