@@ -61,8 +61,7 @@ for (const path of filesOf('packages/testing/src/conformance', '.ts')) {
 }
 
 /**
- * Returns whether a lint rule is enabled as an error, or whether a rule with this message is
- * configured.
+ * Returns whether a lint rule is enabled as an error. `name` is its name or its message.
  */
 function isLintError(name: string): boolean {
   if (name === 'unused exports fail') return /\bknip\b/.test(lint);

@@ -45,12 +45,12 @@ export async function accepts(target: Target, input: Uint8Array): Promise<boolea
   }
 }
 
-/** Encodes a text as an input. */
+/** Encodes a string as an input. */
 export function bytesOf(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'latin1'));
 }
 
-/** Decodes an input to a text in which every byte is one character. */
+/** Decodes an input to a string in which every byte is one character. */
 export function textOf(input: Uint8Array): string {
   return Buffer.from(input).toString('latin1');
 }

@@ -1,4 +1,4 @@
-/** A bug, injected by replacing a text in a source file. */
+/** A bug that is injected by replacing part of a source file. */
 export interface Mutant {
   /** A sentence that says what the buggy code does wrong. */
   readonly name: string;

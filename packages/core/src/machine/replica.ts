@@ -49,7 +49,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     return this.#raised?.version ?? 0;
   }
 
-  /** The newest version in this program. */
+  /** The newest version of the state machine that this program has. */
   get behavior(): number {
     return this.#behaviors.at(-1)?.version as number;
   }

@@ -94,8 +94,8 @@ export class ReadRounds {
   }
 
   /**
-   * Skips a round number and returns the new number. Then answers to later heartbeats can be
-   * distinguished from answers to earlier heartbeats.
+   * Takes the next round number without starting a round, and returns it. Answers that carry this
+   * number or a higher one were sent after this call.
    */
   skip(): number {
     this.#number += 1;

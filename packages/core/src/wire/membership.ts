@@ -19,8 +19,8 @@ const UNFOUNDED = 1;
 const HAS_EPOCH = 2;
 
 /**
- * A flag in the server count of a membership above level 0. Earlier versions reject a count with
- * this flag.
+ * A bit that is set in the encoded number of servers if the membership has a level above 0. Earlier
+ * versions of Kontiki reject such a number.
  */
 const HAS_LEVEL = 0x8000_0000;
 

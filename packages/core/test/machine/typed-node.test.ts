@@ -90,7 +90,7 @@ describe('TypedNode', () => {
     expect((await run(leader.query('notes'))).result).toEqual(['x', 'y']);
   });
 
-  it('execute on a follower resolves with the result, or rejects with the leader', async () => {
+  it('execute on a follower resolves, or rejects with an error that names the leader', async () => {
     const leader = await nodes.cluster(counter, 'a', 'b');
     const follower = [...nodes.nodes.values()].find((node) => node !== leader) as TypedNode<Counter>;
     expect(await run(follower.execute('add', 1))).toMatchObject({ result: 1 });

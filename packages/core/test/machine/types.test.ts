@@ -86,7 +86,7 @@ it('query takes the names and inputs of the queries', () => {
   expectTypeOf(calls).toBeFunction();
 });
 
-it('inputs must also suit the previous version, and results may be of either', () => {
+it('inputs must be valid for both versions, and results may come from either version', () => {
   const calls = (node: Second): unknown[] => {
     expectTypeOf(node.execute('add', 5)).resolves.toEqualTypeOf<Applied<number | string>>();
     expectTypeOf(node.execute('fresh')).resolves.toEqualTypeOf<Applied<boolean>>();

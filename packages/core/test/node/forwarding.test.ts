@@ -99,7 +99,7 @@ describe('a server that does not lead', () => {
     expect(nodes.machine('a').commands).toEqual(['y']);
   });
 
-  it('propose with forward: false rejects with the leader', async () => {
+  it('propose with forward: false rejects with an error that names the leader', async () => {
     const [leader, follower] = await cluster();
     const refused = follower.propose(bytes('x'), { forward: false });
     await expect(refused).rejects.toMatchObject({ code: 'KONTIKI_NOT_LEADER', leader: { id: leader.id } });

@@ -114,7 +114,7 @@ describe('whileLeader', () => {
     expect(steps).toEqual(['started', 'stopped', 'KONTIKI_ABORTED']);
   });
 
-  it('a job stops before a closed node resolves, and anything but a function is refused', async () => {
+  it('close waits until the signal of a job is aborted, and a job must be a function', async () => {
     await nodes.cluster('a');
     const { events, outcomes } = runJobs();
     await until(() => events.length === 1);

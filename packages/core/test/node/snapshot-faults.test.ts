@@ -1,5 +1,6 @@
-// Shows that unusable snapshots cause no data loss and no failure. Such snapshots have an
-// unsupported machine version or compression, are replaced while being restored, or are damaged.
+// Shows that an unusable snapshot causes neither data loss nor a failure. A snapshot is unusable if
+// its machine version or compression is not supported, if it is damaged, or if another snapshot
+// replaces it while it is restored.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';

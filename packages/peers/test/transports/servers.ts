@@ -110,7 +110,8 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
     return this.lines.some(({ text }) => words.test(text));
   }
 
-  /** Tickets of the received read requests. Tests use read requests as numbered messages. */
+  /** The numbers of the received messages. The tests number their messages with the tickets of
+   * read requests. */
   get tickets(): number[] {
     return this.received.flatMap(({ message }) => (message.kind === 'readIndex' ? [message.ticket] : []));
   }

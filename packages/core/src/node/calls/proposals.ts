@@ -52,7 +52,7 @@ export class Proposals<Result> {
   #newest: Position = { index: 0, term: 0 };
 
   /**
-   * Creates the proposals of a node. `situation` describes why this server cannot accept a proposal
+   * Creates the queue of a node's proposals. `situation` returns sentences that describe why this server cannot accept a proposal
    * now.
    */
   constructor(raft: Raft, situation: () => string) {

@@ -3,12 +3,12 @@
  */
 export interface SnapshotPolicy {
   /**
-   * Number of entries applied since the previous snapshot at which a new snapshot is due. Default
+   * A new snapshot is due when this number of entries was applied since the previous snapshot. Default
    * 100,000.
    */
   readonly maxEntries: number;
   /**
-   * Bytes of entries applied since the previous snapshot at which a new snapshot is due. Default 64
+   * A new snapshot is due when entries of this many bytes were applied since the previous snapshot. Default 64
    * MiB.
    */
   readonly maxBytes: number;

@@ -325,8 +325,8 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * Runs a step. If an assertion of `Raft` fails, the server stops, as `RaftNode` would. A server
-   * on a copy of its disk may notice that its log contradicts the leader's.
+   * Runs a step. An assertion of `Raft` that fails stops the server, as it stops a `RaftNode`. A
+   * server may stop, too, if it runs on an older copy of its disk that contradicts the leader.
    */
   #guarded<T>(step: () => T): T | undefined {
     try {
