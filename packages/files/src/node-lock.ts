@@ -158,7 +158,7 @@ class Sockets {
     });
   }
 
-  /** Returns an error of a socket with the folder's full path instead of the short path. */
+  /** Returns a copy of a socket's error that names the folder's full path instead of its short path. */
   #failure(error: Error): Error {
     error.message = error.message.replace(this.#root, () => this.#folder);
     return error;

@@ -123,8 +123,8 @@ async function runMove(move: Move): Promise<void> {
     );
   }
   if (!(existsSync(copy) && (await isRetired(move)))) {
-    // Remove the copy of a run that was interrupted before it retired the old log. No node has ever
-    // started on that copy.
+    // An earlier run may have been interrupted after it made a copy and before it retired the old log.
+    // Remove that copy: no node has ever started on it.
     await rm(copy, { recursive: true, force: true });
     try {
       await moveTo(copy, move);

@@ -17,7 +17,7 @@ interface WrongCredentials {
   readonly code?: string;
 }
 
-/** Credentials of the servers of a cluster and of its attackers. */
+/** The credentials of a cluster's servers, and those that its attackers have. */
 export interface Credentials {
   /** Returns the options of a server. */
   readonly security: (id: string) => Promise<SecurityOptions>;

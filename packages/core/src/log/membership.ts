@@ -67,8 +67,8 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 export const LEVEL = 1;
 
 /**
- * Returns a membership that is founded and not joint. All servers are voters, except for the
- * learners.
+ * Returns a membership without a change in progress, whose founding has ended. Every server is a
+ * voter, except for the learners.
  */
 export function membershipOf(
   servers: Iterable<readonly [ServerId, Member]>,

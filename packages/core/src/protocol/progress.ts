@@ -114,7 +114,7 @@ export class Progress {
     this.store = store;
   }
 
-  /** Whether the peer does not count toward quorums and receives no entries. */
+  /** Whether the peer is excluded: it counts toward no quorum and receives no entries. */
   get isExcluded(): boolean {
     return this.lost || this.contradicts;
   }

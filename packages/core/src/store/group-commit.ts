@@ -37,7 +37,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   /** The state of the log as callers see it, including the records that are not durable yet. */
   readonly #called = new LogStateTracker();
-  /** Calls that are not durable yet, oldest first. */
+  /** Calls whose data is not durable yet. The oldest call is first. */
   #waiting: Waiting[] = [];
   #isWriting = false;
   #written: Promise<void> = Promise.resolve();

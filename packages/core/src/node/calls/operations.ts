@@ -7,7 +7,10 @@ interface Watch {
   readonly reject: (error: unknown) => void;
 }
 
-/** Operations to run within a turn of the protocol, and conditions that calls wait for. */
+/**
+ * Operations that run within the next turn of the protocol, and conditions that are checked after
+ * each turn because calls wait for them.
+ */
 export class Operations {
   readonly #schedule: () => void;
   #queued: ((raft: Raft) => void)[] = [];

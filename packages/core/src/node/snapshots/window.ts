@@ -1,5 +1,5 @@
 const MiB = 1024 * 1024;
-/** Maximum bytes of snapshots in flight to all peers in total. */
+/** Maximum number of snapshot bytes in flight, counted over all peers. */
 const MAX_BYTES = 16 * MiB;
 /** Maximum bytes of snapshots in flight to one peer, even if there are few peers. */
 const MAX_BYTES_PER_PEER = 4 * MiB;

@@ -37,7 +37,7 @@ interface Seen {
   /** The last index of the log after its latest turn as leader. */
   lastIndex: number;
   lastEntry: Entry | undefined;
-  /** The match index of each peer in the term `leads`. */
+  /** The match index of each peer, as long as the server leads the term `leads`. */
   readonly matches: Map<ServerId, { readonly incarnation: number; readonly match: number }>;
 }
 

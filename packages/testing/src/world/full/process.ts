@@ -70,7 +70,7 @@ export class Process implements Clock {
     else run();
   }
 
-  /** Runs a function in the process after a delay, given in milliseconds of the world. */
+  /** Runs a function in the process after a delay in milliseconds of simulated time. */
   after(delay: number, run: () => void): void {
     this.#schedule.after(delay, () => this.enter(run));
   }
