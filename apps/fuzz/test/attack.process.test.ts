@@ -202,7 +202,7 @@ const wires = [
   ['http', 'nothing', nothing],
 ] as const;
 
-it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 3) : wires)(
+it.each(SECONDS < LONG_SECONDS ? wires.slice(0, 2) : wires)(
   'a cluster over %s with %s commits while garbage reaches all its ports',
   async (kind, name, create) => {
     const credentials = await create();
