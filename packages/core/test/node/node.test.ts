@@ -249,6 +249,23 @@ describe('a cluster of RaftNodes', () => {
       expect(peer).toMatchObject({ state: 'replicate', match: 2, next: 3, inFlight: 0, lost: false });
   });
 
+  it('setTimings changes both timings of a running cluster', async () => {
+    await nodes.cluster('a', 'b', 'c');
+    const old = nodes.leader as RaftNode<number>;
+    for (const node of nodes.nodes.values()) node.setTimings({ heartbeat: 1_000, election: 10_000 });
+    const silentFor: number[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      await nodes.clock.elapse(100); // Meanwhile every follower hears a heartbeat and starts a new timer.
+      silentFor.push(...old.status().peers.map((peer) => peer.silentFor));
+    }
+    expect(Math.max(...silentFor)).toBeGreaterThan(800);
+    const others = nodes.followers;
+    nodes.network.isolate(old.id);
+    await nodes.clock.elapse(8_000);
+    expect(others.map(({ leader }) => leader?.id)).toEqual([old.id, old.id]);
+    await nodes.clock.until(() => others.some((node) => node.isLeader));
+  });
+
   it('a leader keeps at most tailBytes in memory, and lagging followers still catch up', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const limits = { tailBytes: 2_000, messageBytes: 500 };
