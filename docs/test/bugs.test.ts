@@ -1,7 +1,7 @@
-// Shows that docs/bugs.md and docs/security.md are complete, and that every reference names
-// something that exists. Reads the pages, all test sources, the mutants, the seeds and the lint
-// rules.
-import { readdirSync, readFileSync } from 'node:fs';
+// Shows that docs/bugs.md, docs/from-go-raft.md and docs/security.md are complete, and that every
+// reference names something that exists. Reads the pages, all test sources, the mutants, the seeds
+// and the lint rules.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INVARIANTS, NODE_INVARIANTS } from '@kontiki/testing';
@@ -173,5 +173,74 @@ describe('docs/security.md', () => {
   it('security.md names only tests that exist', () => {
     const references = rows.flatMap(([, all]) => all.map(([, kind = '', name = '']) => [kind, name] as const));
     expect(references.filter(([kind, name]) => !exists(kind, name))).toEqual([]);
+  });
+});
+
+/** Returns the references of a text, and throws for a malformed one. */
+function referencesIn(text: string): Reference[] {
+  return [...text.matchAll(/`([^`]*›[^`]*)`/g)].map(([, reference = '']) => {
+    const [, kind, name] = /^([\w-]+) › (.+)$/.exec(reference) ?? [];
+    if (kind === undefined || name === undefined) throw new Error(`"${reference}" is not a reference`);
+    return [kind, name];
+  });
+}
+
+/** Returns the paths of this repository that a text names in backquotes. */
+function pathsIn(text: string): string[] {
+  return [...text.matchAll(/`((?:apps|docs|examples|packages)\/[^`\s]+)`/g)].map(([, path = '']) => path);
+}
+
+/** Returns whether a page has a heading with an anchor. GitHub derives anchors from headings. */
+function hasAnchor(path: string, anchor: string): boolean {
+  const headings = [...read(path).matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => text.toLowerCase());
+  return headings.some((text) => text.replace(/[^\w\- ]/g, '').replaceAll(' ', '-') === anchor);
+}
+
+describe('docs/from-go-raft.md', () => {
+  const text = read('docs/from-go-raft.md');
+  const section = (heading: string): string => text.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  const features = section('Features')
+    .split(/\n(?=\d+\. )/)
+    .slice(1);
+  const guards = section('The 69 bugs')
+    .split(/\n(?=- )/)
+    .slice(1);
+
+  it('from-go-raft.md names only tests that exist, by their whole titles', () => {
+    const references = referencesIn(text.replace('`file › title`', ''));
+    expect(references.length).toBeGreaterThan(150);
+    expect(references.filter(([kind, name]) => !(tests.get(kind)?.includes(name) ?? exists(kind, name)))).toEqual([]);
+  });
+
+  it('from-go-raft.md names only paths and links that exist', () => {
+    expect(pathsIn(text).filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    const links = [...text.matchAll(/\]\((?!https:)([^)#]+)#?([^)]*)\)/g)].map(
+      ([, path = '', anchor = '']) => [join('docs', path), anchor] as const,
+    );
+    expect(links.length).toBeGreaterThan(80);
+    const broken = links.filter(
+      ([path, anchor]) => !existsSync(join(ROOT, path)) || (anchor && !hasAnchor(path, anchor)),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('from-go-raft.md has a path and a test for every feature, except for those not done yet', () => {
+    expect(features.map((feature) => parseInt(feature))).toEqual(Array.from({ length: 54 }, (_, i) => i + 1));
+    const bare = features.filter((feature) => pathsIn(feature).length === 0 || referencesIn(feature).length === 0);
+    expect(bare).toEqual(['50. Client sessions, so that a retry takes effect once: not yet.']);
+  });
+
+  it('from-go-raft.md has a guard for each of the 69 bugs', () => {
+    const all = [
+      ...ids('S', '1-13'),
+      ...ids('D', '1-16'),
+      ...ids('L', '1-17'),
+      ...ids('M', '1-7'),
+      ...ids('C', '1-10'),
+      ...ids('P', '1-4'),
+      ...ids('O', '1-2'),
+    ];
+    expect(guards.map((guard) => /^- \[?(\w+)/.exec(guard)?.[1])).toEqual(all);
+    expect(guards.filter((guard) => referencesIn(guard).length !== 1)).toEqual([]);
   });
 });
