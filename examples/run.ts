@@ -47,6 +47,14 @@ export class Example {
     await exited;
   }
 
+  signal(id: string, signal: NodeJS.Signals): void {
+    this.#processes.get(id)?.kill(signal);
+  }
+
+  isRunning(id: string): boolean {
+    return this.#processes.get(id)?.exitCode === null;
+  }
+
   read(file: string): string | undefined {
     const path = join(this.#folder, file);
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;

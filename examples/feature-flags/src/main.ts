@@ -42,12 +42,13 @@ app.use((error: unknown, _: Request, response: Response, __: NextFunction) => {
   response.status(isKontikiError(error) ? 503 : 500).json({ error: String(error) });
 });
 
+const node = await TypedNode.open({ id: server, cluster, machine, log, snapshots, transport });
 const http = createServer(app).listen(ports[server], '127.0.0.1');
 await once(http, 'listening');
-const node = await TypedNode.open({ id: server, cluster, machine, log, snapshots, transport });
 await node.raft.ready();
 console.log(`${server} serves http://127.0.0.1:${ports[server]}/flags`);
 
 await once(process, 'SIGTERM');
-http.close();
+// The node hears from its peers through the server, so it must close first.
 await node.close();
+http.close();

@@ -6,7 +6,7 @@ import { Example } from '../../run.js';
 let example: Example | undefined;
 afterEach(() => example?.remove());
 
-it('the job moves to another server after a kill -9, with a higher token', async () => {
+it.each(['SIGKILL', 'SIGSTOP'] as const)('the job moves after a %s, with a higher token', async (signal) => {
   const cron = (example = await Example.start('leader-cron', ['a', 'b', 'c']));
   const lines = (): string[][] =>
     (cron.read('report.txt') ?? '')
@@ -15,8 +15,21 @@ it('the job moves to another server after a kill -9, with a higher token', async
       .map((line) => line.split(' '));
   await cron.until('the job has run twice', () => lines().length >= 2);
   const [, first = ''] = lines().at(-1) as string[];
-  await cron.stop(first, 'SIGKILL');
+  if (signal === 'SIGKILL') await cron.stop(first, signal);
+  else cron.signal(first, signal);
   await cron.until('another server has run the job', () => lines().at(-1)?.[1] !== first);
+  if (signal === 'SIGSTOP') {
+    // The old leader resumes its job. Its token is refused, and it becomes a follower.
+    const count = lines().length;
+    cron.signal(first, 'SIGCONT');
+    await cron.until('the job runs on', () => lines().length >= count + 3);
+    expect(cron.isRunning(first)).toBe(true);
+    expect(
+      lines()
+        .slice(count)
+        .every(([, server]) => server !== first),
+    ).toBe(true);
+  }
   const tokens = lines().map(([token]) => Number(token));
   expect(tokens).toEqual(tokens.toSorted((a, b) => a - b));
   expect(new Set(tokens).size).toBeGreaterThan(1);

@@ -133,7 +133,7 @@ function urlOf(data: string | undefined, { id }: { readonly id?: string }): stri
 /** Notes in the cluster file which nodes are no members, so that `demo` does not start them. */
 async function noteRemoved(data: string | undefined, { members }: MemberList): Promise<void> {
   if (data === undefined || members.length === 0) return;
-  await updateClusterFile(data, (file) => ({
+  const update = updateClusterFile(data, (file) => ({
     ...file,
     nodes: file.nodes.map((node) => {
       const { removed, ...member } = node;
@@ -141,6 +141,10 @@ async function noteRemoved(data: string | undefined, { members }: MemberList): P
       return removed === true ? node : { ...node, removed: true };
     }),
   }));
+  await update.catch((error: unknown) => {
+    const text = `The members have changed, but cluster.json could not be updated: ${(error as Error).message}`;
+    process.stderr.write(`kontiki-demo: ${text}\n`);
+  });
 }
 
 /** Parses the argument of `reconcile`. The node checks the members. */

@@ -225,7 +225,10 @@ async function recover(kept: Readable, survivors: readonly Survivor[], force: bo
     if (!isUnfinished(kept)) await write(kept, force);
     await updateClusterFile(data, (file) => ({
       ...file,
-      nodes: file.nodes.map((one) => (isLeft(one, node) ? { ...one, leftBehind: true } : one)),
+      nodes: file.nodes.map(({ removed, ...one }) => {
+        if (one.id === node.id) return one;
+        return { ...one, ...(removed === true ? { removed } : {}), ...(isLeft(one, node) ? { leftBehind: true } : {}) };
+      }),
     }));
   } finally {
     await lock.release();

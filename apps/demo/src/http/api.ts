@@ -12,6 +12,12 @@ import type { SnapshotApi } from './snapshot-api.js';
 /** Maximum number of keys in one listing. */
 const MAX_LIST = 1_000;
 
+/**
+ * Milliseconds after which a node refuses a request that waits for a leader. Clients wait longer, so
+ * they still have time to ask another node.
+ */
+const TIMEOUT = 2_500;
+
 /** The target of a request, parsed from its URL. */
 interface Target {
   /** The part of the URL after the host. It is used for redirects. */
@@ -91,7 +97,10 @@ export class KvApi {
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
     const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
     const forward = !this.#redirects;
-    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), { forward });
+    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), {
+      forward,
+      timeout: TIMEOUT,
+    });
     switch (result.kind) {
       case 'written':
         response.writeHead(204, { ETag: `"${result.revision}"` });
@@ -131,12 +140,12 @@ export class KvApi {
    */
   #read<T>({ query }: Target, read: () => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
-    if (consistency === 'local') return this.#node.read(read, { consistency });
+    if (consistency === 'local') return this.#node.read(read, { consistency, timeout: TIMEOUT });
     if (consistency !== 'linearizable')
       throw new HttpError(400, 'CONSISTENCY', 'consistency must be linearizable or local.');
     if (this.#redirects && !this.#node.isLeader)
       throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
-    return this.#node.read(read);
+    return this.#node.read(read, { timeout: TIMEOUT });
   }
 
   #status(): unknown {

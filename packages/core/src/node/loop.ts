@@ -128,7 +128,7 @@ export class Loop<Result> {
       store: log,
       machine,
       clock,
-      onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
+      onApplied: (entries, through, results, term) => this.#onApplied(entries, through, results, term),
       restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
       onFailure,
     });
@@ -295,13 +295,18 @@ export class Loop<Result> {
 
   // ---- Applying entries and serving reads.
 
-  #onApplied(entries: readonly Entry[], through: number, results: readonly Result[]): void {
+  #onApplied(
+    entries: readonly Entry[],
+    through: number,
+    results: readonly Result[],
+    term = entries.at(-1)?.term ?? 0,
+  ): void {
     this.#raw.applied(through);
     let next = 0;
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     }
-    this.applied = { index: through, term: entries.at(-1)?.term ?? this.#raw.raft.log.termAt(through) ?? 0 };
+    this.applied = { index: through, term };
     if (this.reads.serve(this.applied)) this.schedule();
     this.feeds.onApplied(entries, results);
     this.#events.emit('apply', { index: through });

@@ -243,7 +243,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Waits for a leader without a deadline, unless `options.timeout` sets one. Rejects like `read`.
    */
   async ready(options: CallOptions = {}): Promise<void> {
-    await this.#read(() => undefined, options, options.timeout ?? Infinity);
+    await this.#read(() => undefined, options, options?.timeout ?? Infinity);
   }
 
   /**
@@ -280,7 +280,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     name: Name,
     options: ListenerOptions = {},
   ): AsyncGenerator<NodeEvents[Name], void, void> {
-    return watch(this.#events, this.#raw.raft, name, options, this.#ending.ended !== undefined);
+    return watch(this.#events, this.#raw.raft, name, options, () => this.#ending.ended !== undefined);
   }
 
   /**

@@ -184,6 +184,10 @@ export class Raft {
    * so it can serve as a fencing token once the entry is committed.
    */
   mark(): Position | ProposalRefusal {
+    const { role } = this.#server;
+    // Full servers accept entries without a command, so that leaders can be elected. Their reserve
+    // does not last for any number of such entries.
+    if (role instanceof Leader && [...role.peers.values()].some(({ full }) => full)) return 'diskFull';
     return this.#append(undefined);
   }
 

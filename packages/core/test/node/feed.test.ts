@@ -63,7 +63,7 @@ describe('committed', () => {
     }
     const rest = await take(feed, 5_000);
     expect(rest.map(text)).toEqual(Array.from({ length: 5_000 }, (_, i) => `${i}`));
-    expect(rest.filter((item) => 'result' in item)).toHaveLength(4_096);
+    expect(rest.filter((item) => 'result' in item)).toHaveLength(256);
     expect(rest.at(-1)?.result).toBe(5_001);
   });
 

@@ -2,6 +2,7 @@
 // token, waiting until a server is up to date, and watching values.
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RaftNode } from '@kontiki/core';
+import { Operations } from '../../src/node/calls/operations.js';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
 
 let nodes = new Nodes();
@@ -125,6 +126,32 @@ describe('whileLeader', () => {
   });
 });
 
+describe('a waiting whileLeader', () => {
+  it('a wait for a condition leaves no listener on its signal', async () => {
+    const controller = new AbortController();
+    let listeners = 0;
+    const { signal } = controller;
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+    signal.addEventListener = ((...args: Parameters<typeof add>) => {
+      listeners += 1;
+      add(...args);
+    }) as typeof add;
+    signal.removeEventListener = ((...args: Parameters<typeof remove>) => {
+      listeners -= 1;
+      remove(...args);
+    }) as typeof remove;
+    const operations = new Operations(() => {});
+    for (let i = 0; i < 100; i += 1) {
+      let holds = false;
+      const waiting = operations.until(() => holds, signal);
+      holds = true;
+      operations.check();
+      await waiting;
+    }
+    expect(listeners).toBe(0);
+  });
+});
+
 describe('ready', () => {
   it('ready resolves on a restarted server when it has applied what was committed', async () => {
     await nodes.cluster('a', 'b', 'c');
@@ -166,6 +193,23 @@ describe('watch', () => {
     await node.close(atOnce);
     await watching;
     expect(seen.at(-1)).not.toBe(first);
+  });
+
+  it('a watcher that is first asked after its node has ended ends at once', async () => {
+    await nodes.cluster('a');
+    const watcher = nodes.get('a').watch('leader');
+    await nodes.get('a').close(atOnce);
+    expect(await watcher.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it.each(['watch', 'committed'] as const)('return ends a pending next of %s', async (kind) => {
+    await nodes.cluster('a');
+    const a = nodes.get('a');
+    const values = kind === 'watch' ? a.watch('full') : a.committed();
+    if (kind === 'watch') await values.next();
+    const pending = values.next();
+    await values.return();
+    expect(await pending).toEqual({ done: true, value: undefined });
   });
 
   it('a slow watcher skips values, but receives the newest one', async () => {

@@ -113,6 +113,22 @@ describe('full disks', () => {
     expect(cluster.leaders).toHaveLength(1);
   });
 
+  it('a leader appends no entries without commands while a disk is full', () => {
+    const cluster = threeServers();
+    const mark = (): unknown => {
+      let answer: unknown;
+      cluster.feed('a', (raft) => (answer = raft.mark()));
+      return answer;
+    };
+    expect(mark()).toMatchObject({ kind: 'noop' });
+    cluster.feed('b', (raft) => raft.setFull(true));
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    expect(mark()).toBe('diskFull');
+    cluster.feed('b', (raft) => raft.setFull(false));
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    expect(mark()).toMatchObject({ kind: 'noop' });
+  });
+
   it('a leader refuses proposals while the disks of a quorum are full', () => {
     const cluster = threeServers();
     cluster.feed('b', (raft) => raft.setFull(true));

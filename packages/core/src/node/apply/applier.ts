@@ -22,9 +22,9 @@ export interface ApplierOptions<Result> {
   readonly clock: Clock;
   /**
    * Called after a batch up to entry `through` has been applied. `results` contains one result per
-   * command, in order.
+   * command, in order. After a restore there are no entries, and `term` is that of entry `through`.
    */
-  readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[]) => void;
+  readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[], term?: number) => void;
   /** Restores the installed snapshot, whose last entry is the base of the log. */
   readonly restore: () => Promise<void>;
   readonly onFailure: (error: Error) => void;
@@ -173,7 +173,7 @@ export class Applier<Result> {
 
   async #restore(): Promise<void> {
     const { log, restore, onApplied } = this.#options;
-    const { index } = log.base;
+    const { index, term } = log.base;
     this.#restoreDue = false;
     try {
       await restore();
@@ -184,7 +184,7 @@ export class Applier<Result> {
       if (isGone && index < log.base.index) return;
       throw error;
     }
-    if (!this.#closed) onApplied([], index, []);
+    if (!this.#closed) onApplied([], index, [], term);
   }
 
   /**

@@ -36,15 +36,16 @@ export interface NodeParts {
 export async function whileLeader<T>(
   parts: NodeParts,
   run: (signal: AbortSignal, token: number) => T | PromiseLike<T>,
-  { signal }: WhileLeaderOptions,
+  options: WhileLeaderOptions,
 ): Promise<T> {
   if (typeof run !== 'function') throw badOption(`A job is a function, not ${describe(run)}.`);
   for (;;) {
     const refused = parts.refuse();
     if (refused !== undefined) throw refused;
     const { index, term } = await parts.limited((waiting) => commitToken(parts, waiting));
-    const { job, stop } = jobSignal(parts, term, signal);
+    const { job, stop } = jobSignal(parts, term, options.signal);
     try {
+      if (job.aborted) continue;
       const result = await run(job, index);
       if (!job.aborted) return result;
     } catch (error) {

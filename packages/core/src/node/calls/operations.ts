@@ -5,6 +5,8 @@ interface Watch {
   readonly holds: () => boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** Removes the condition and its abort listener. */
+  readonly forget: () => void;
 }
 
 /**
@@ -39,9 +41,13 @@ export class Operations {
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;
     await new Promise<void>((resolve, reject) => {
-      const watch = { holds, resolve, reject };
+      const forget = (): void => {
+        this.#watches.delete(watch);
+        signal.removeEventListener('abort', forget);
+      };
+      const watch = { holds, resolve, reject, forget };
       this.#watches.add(watch);
-      signal.addEventListener('abort', () => this.#watches.delete(watch), { once: true });
+      signal.addEventListener('abort', forget);
     });
   }
 
@@ -62,7 +68,7 @@ export class Operations {
       } catch (error) {
         watch.reject(error);
       }
-      this.#watches.delete(watch);
+      watch.forget();
     }
   }
 }

@@ -43,7 +43,7 @@ export class ChangeEvents {
     this.#events = events;
     this.#logger = logger;
     this.#reported = read(raft);
-    this.#membershipIndex = raft.log.membershipIndex;
+    this.#membershipIndex = raft.log.membershipAt(raft.log.committed)?.index ?? 0;
   }
 
   emitChanges(): void {

@@ -8,6 +8,7 @@ import { describe } from '../describe.js';
 import { badOption, type Names } from '../options.js';
 import { readEntries } from '../read-entries.js';
 import type { Emitter, ListenerOptions } from './emitter.js';
+import { interruptible } from './interruptible.js';
 import type { NodeEvents } from './events.js';
 
 /** Options of `committed`. */
@@ -24,13 +25,13 @@ export interface Committed<Result> extends Position {
   readonly data: Uint8Array;
   /**
    * The state machine's result. Missing if the command was applied before the feed was opened, or
-   * if the consumer is more than 4,096 commands behind.
+   * if the consumer is more than 256 commands behind.
    */
   readonly result?: Result;
 }
 
 /** Maximum number of results in memory. Consumers that are further behind receive no results. */
-const MAX_RESULTS = 4_096;
+const MAX_RESULTS = 256;
 /** Maximum bytes of entries that a feed reads at once. */
 const PAGE_BYTES = 256 * 1024;
 
@@ -78,18 +79,22 @@ export class Feeds<Result> {
     const { from = this.#parts.log.applied + 1, signal } = options;
     if (!Number.isSafeInteger(from) || from < 1)
       throw badOption(`from must be an integer of at least 1, not ${describe(from)}.`);
-    return this.#iterate(from, signal);
+    return interruptible((stop) => this.#iterate(from, signal, stop));
   }
 
-  async *#iterate(from: number, signal: AbortSignal | undefined): AsyncGenerator<Committed<Result>, void, void> {
+  async *#iterate(
+    from: number,
+    signal: AbortSignal | undefined,
+    stop: AbortSignal,
+  ): AsyncGenerator<Committed<Result>, void, void> {
     const { log } = this.#parts;
     this.#open += 1;
     try {
       for (let next = from; ;) {
         throwIfAborted(signal);
         if (next > log.applied) {
-          if (this.#ended) return;
-          await this.#nextApply(signal);
+          if (this.#ended || stop.aborted) return;
+          await this.#nextApply([signal, stop]);
           continue;
         }
         for (const entry of await this.#page(next)) {
@@ -129,14 +134,14 @@ export class Feeds<Result> {
     );
   }
 
-  /** Resolves after the next batch was applied, when the node ends, or when the signal is aborted. */
-  async #nextApply(signal: AbortSignal | undefined): Promise<void> {
+  /** Resolves after the next batch was applied, when the node ends, or when a signal is aborted. */
+  async #nextApply(signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     const stop = new AbortController();
     const options = { signal: stop.signal };
     await new Promise<void>((resolve) => {
       this.#parts.events.on('apply', () => resolve(), options);
       this.#parts.events.on('state', () => resolve(), options);
-      signal?.addEventListener('abort', () => resolve(), options);
+      for (const signal of signals) signal?.addEventListener('abort', () => resolve(), options);
     });
     stop.abort();
   }

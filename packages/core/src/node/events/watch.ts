@@ -1,6 +1,7 @@
 import type { Raft } from '../../protocol/raft.js';
 import { abortedError } from '../calls/calls.js';
 import { describe } from '../describe.js';
+import { interruptible } from './interruptible.js';
 import { badOption } from '../options.js';
 import { leaderOf } from '../status.js';
 import { refuseOptions } from '../calls/limited.js';
@@ -44,10 +45,10 @@ export function watch<Name extends Watchable>(
   raft: Raft,
   name: Name,
   options: ListenerOptions,
-  hasEnded: boolean,
+  hasEnded: () => boolean,
 ): AsyncGenerator<NodeEvents[Name], void, void> {
   checkWatch(name, options);
-  return values(events, raft, name, options, hasEnded);
+  return interruptible((stop) => values(events, raft, name, options, hasEnded, stop));
 }
 
 async function* values<Name extends Watchable>(
@@ -55,13 +56,14 @@ async function* values<Name extends Watchable>(
   raft: Raft,
   name: Name,
   { signal }: ListenerOptions,
-  hasEnded: boolean,
+  hasEnded: () => boolean,
+  stop: AbortSignal,
 ): AsyncGenerator<NodeEvents[Name], void, void> {
-  let next = hasEnded ? undefined : current[name](raft);
+  let ended = hasEnded();
+  let next = ended ? undefined : current[name](raft);
   let wake = (): void => {};
-  let ended = hasEnded;
-  const stop = new AbortController();
-  const options = { signal: stop.signal };
+  const done = new AbortController();
+  const options = { signal: done.signal };
   events.on(
     name,
     (event) => {
@@ -78,10 +80,9 @@ async function* values<Name extends Watchable>(
     },
     options,
   );
-  const abort = (): void => wake();
-  signal?.addEventListener('abort', abort);
+  for (const interrupt of [signal, stop]) interrupt?.addEventListener('abort', () => wake(), options);
   try {
-    for (;;) {
+    while (!stop.aborted) {
       if (signal?.aborted === true) throw abortedError(signal);
       const value = next;
       next = undefined;
@@ -90,7 +91,6 @@ async function* values<Name extends Watchable>(
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    stop.abort();
-    signal?.removeEventListener('abort', abort);
+    done.abort();
   }
 }
