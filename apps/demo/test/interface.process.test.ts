@@ -33,8 +33,8 @@ async function leaderUrl(): Promise<string> {
 }
 
 describe('the HTTP interface of a node', () => {
-  it('every node serves all requests for keys', async () => {
-    await cluster.start();
+  it('every node serves all requests for keys with --forward', async () => {
+    await cluster.start('--forward');
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader.id) as string);
@@ -75,8 +75,8 @@ describe('the HTTP interface of a node', () => {
     expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
   });
 
-  it('a follower redirects requests for keys with --redirect', async () => {
-    await cluster.start('--redirect');
+  it('a follower redirects requests for keys to the leader', async () => {
+    await cluster.start();
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader.id) as string);

@@ -21,15 +21,13 @@ it('every server takes writes and reads, and a rolling restart fails no request'
 
   // Like a load balancer, the client first stops sending requests to a server that will restart.
   let restarting = '';
-  let [running, requests, slowest] = [true, 0, 0];
+  let [running, requests] = [true, 0];
   const failed: unknown[] = [];
   const load = (async () => {
     while (running) {
       const [id] = flags.ids.filter((other) => other !== restarting).slice(requests % 2) as [string];
       requests += 1;
-      const start = performance.now();
       const response = await put(id, 'load', requests % 2 === 0).catch((error: unknown) => error as Error);
-      slowest = Math.max(slowest, performance.now() - start);
       if (response instanceof Error) failed.push(response);
       else if (response.status !== 204) failed.push(await response.text());
     }
@@ -45,7 +43,5 @@ it('every server takes writes and reads, and a rolling restart fails no request'
   await load;
   expect(failed).toEqual([]);
   expect(requests).toBeGreaterThan(50);
-  // A request whose outcome is unknown takes ten seconds.
-  expect(slowest).toBeLessThan(8_000);
   console.log(`feature-flags: ${requests} requests during a rolling restart, none failed`);
 });

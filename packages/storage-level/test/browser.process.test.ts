@@ -79,7 +79,7 @@ it.runIf(hasBrowser)(
       expect(loads.map(({ snapshot }) => snapshot > 0)).toEqual([true, true, true]);
     } finally {
       server.close();
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     }
   },
   3 * TIMEOUT,

@@ -242,7 +242,7 @@ async function printCommands(
   const ca = cluster.tls === true ? ` --cacert ${shellWord(authorityPath(data))}` : '';
   const token = tokenFile === undefined ? '' : ` -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
   const curl = `curl${ca}${token}`;
-  // With --redirect, curl sends the token to the leader's port only with --location-trusted.
+  // Without --forward, curl sends the token to the leader's port only with --location-trusted.
   const location = tokenFile === undefined ? ' -L' : ' --location-trusted';
   const follow = redirects ? location : '';
   print(`
