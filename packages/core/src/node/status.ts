@@ -112,6 +112,11 @@ export interface NodeEnd {
   readonly error: KontikiError;
 }
 
+/** Returns whether a role is that of a node that has ended. */
+export function isFinal(role: Status['role']): boolean {
+  return role === 'closed' || role === 'failed';
+}
+
 /** Returns the error with which every call rejects after a node has closed or failed. */
 export function endError(id: ServerId, failure: Error | undefined): KontikiError {
   const text =

@@ -8,6 +8,16 @@ import { answerPreVote, answerVote, takesOver } from './votes.js';
 /** Kinds of messages that a server processes even if they come from an earlier term. */
 const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 
+/** Kinds of messages that only the leader of a term sends. A server that receives one follows it. */
+const FROM_LEADER: ReadonlySet<Received['kind']> = new Set([
+  'append',
+  'heartbeat',
+  'commit',
+  'snapshotOffer',
+  'snapshotChunk',
+  'unreadable',
+]);
+
 /**
  * Processes a message by the rules for all servers (Raft §5.1, Figure 2). A message from a higher
  * term makes this server enter that term. A message from an earlier term is stale. The role of this
@@ -57,30 +67,25 @@ function dispatch(
   message: Received,
   propose: (data: Uint8Array) => Position | ProposalRefusal,
 ): void {
+  if (FROM_LEADER.has(message.kind) && !followSender(server, from)) return;
   switch (message.kind) {
     case 'vote':
       return answerVote(server, from, message);
     case 'append':
-      if (followSender(server, from)) server.role.append(from, message);
-      return;
+      return server.role.append(from, message);
     case 'heartbeat':
-      if (followSender(server, from)) server.role.heartbeat(from, message);
-      return;
+      return server.role.heartbeat(from, message);
     case 'commit':
-      if (followSender(server, from)) server.role.commit(from, message);
-      return;
+      return server.role.commit(from, message);
     case 'snapshotOffer':
-      if (followSender(server, from)) server.role.snapshotOffer(from, message);
-      return;
+      return server.role.snapshotOffer(from, message);
     case 'snapshotChunk':
-      if (followSender(server, from)) server.role.snapshotChunk(from, message);
-      return;
+      return server.role.snapshotChunk(from, message);
     case 'timeoutNow':
       if (server.leader === from) server.role.timeoutNow(from, message);
       return;
     case 'unreadable':
-      if (followSender(server, from)) server.role.unreadable(from, message);
-      return;
+      return server.role.unreadable(from, message);
     case 'snapshotAck':
       return server.role.snapshotAck(from, message);
     case 'preVoteReply':

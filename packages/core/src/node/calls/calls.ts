@@ -20,6 +20,11 @@ export function abortedError(signal: AbortSignal): KontikiError {
   return new KontikiError('KONTIKI_ABORTED', 'The caller aborted the call.', { cause: signal.reason });
 }
 
+/** Throws `KONTIKI_ABORTED` if a signal was aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortedError(signal);
+}
+
 /** A waiting call, consisting of a promise that settles once and a deadline. */
 export class Call<T> implements Settlement {
   readonly promise: Promise<T>;

@@ -9,7 +9,16 @@ export interface ListenerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export const listenerOptions: Names<ListenerOptions> = { signal: true };
+const listenerOptions: Names<ListenerOptions> = { signal: true };
+
+/**
+ * Throws `KONTIKI_BAD_OPTION` if options are invalid. `known` contains the names of all options. An
+ * aborted signal is valid: the caller then adds nothing.
+ */
+export function checkListenerOptions(options: ListenerOptions, known: object = listenerOptions): void {
+  const refused = refuseOptions(options, known);
+  if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+}
 
 /**
  * A typed event emitter. Listeners run after the turn that caused the event, so they may call
@@ -35,8 +44,7 @@ export class Emitter<Events extends object> {
   ): () => void {
     const listeners = this.#listenersOf(name);
     if (typeof listener !== 'function') throw badOption(`A listener must be a function, not ${describe(listener)}.`);
-    const refused = refuseOptions(options, listenerOptions);
-    if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+    checkListenerOptions(options);
     const { signal } = options;
     // Each call adds a separate listener, even if the function is the same.
     const own = (event: Events[Name]): void => listener(event);

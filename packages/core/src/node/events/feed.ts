@@ -2,14 +2,14 @@ import { KontikiError } from '../../errors.js';
 import type { Entry, Position } from '../../log/entry.js';
 import type { RaftLog } from '../../log/raft-log.js';
 import type { LogStore } from '../../ports/log-store.js';
-import { abortedError } from '../calls/calls.js';
-import { refuseOptions } from '../calls/limited.js';
+import { throwIfAborted } from '../calls/calls.js';
 import { describe } from '../describe.js';
 import { badOption, type Names } from '../options.js';
 import { readEntries } from '../read-entries.js';
-import type { Emitter, ListenerOptions } from './emitter.js';
-import { interruptible } from './interruptible.js';
+import { isFinal } from '../status.js';
+import { checkListenerOptions, type Emitter, type ListenerOptions } from './emitter.js';
 import type { NodeEvents } from './events.js';
+import { interruptible } from './interruptible.js';
 
 /** Options of `committed`. */
 export interface FeedOptions extends ListenerOptions {
@@ -42,10 +42,6 @@ interface FeedParts {
   readonly events: Emitter<NodeEvents>;
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortedError(signal);
-}
-
 /**
  * The feeds of a node, which iterate over applied commands. A feed reads commands from the log, so
  * a slow consumer costs no memory. Only the newest results are kept while a feed is open.
@@ -58,7 +54,7 @@ export class Feeds<Result> {
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
-    parts.events.on('state', ({ role }) => (this.#ended ||= role === 'closed' || role === 'failed'));
+    parts.events.on('state', ({ role }) => (this.#ended ||= isFinal(role)));
   }
 
   onApplied(entries: readonly Entry[], results: readonly Result[]): void {
@@ -74,8 +70,7 @@ export class Feeds<Result> {
 
   /** Opens a feed. Throws `KONTIKI_BAD_OPTION` if the options are invalid. */
   open(options: FeedOptions): AsyncGenerator<Committed<Result>, void, void> {
-    const refused = refuseOptions(options, feedOptions);
-    if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+    checkListenerOptions(options, feedOptions);
     const { from = this.#parts.log.applied + 1, signal } = options;
     if (!Number.isSafeInteger(from) || from < 1)
       throw badOption(`from must be an integer of at least 1, not ${describe(from)}.`);

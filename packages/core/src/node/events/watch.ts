@@ -1,12 +1,11 @@
 import type { Raft } from '../../protocol/raft.js';
-import { abortedError } from '../calls/calls.js';
+import { throwIfAborted } from '../calls/calls.js';
 import { describe } from '../describe.js';
-import { interruptible } from './interruptible.js';
 import { badOption } from '../options.js';
-import { leaderOf } from '../status.js';
-import { refuseOptions } from '../calls/limited.js';
-import { listenerOptions, type Emitter, type ListenerOptions } from './emitter.js';
+import { isFinal, leaderOf } from '../status.js';
+import { checkListenerOptions, type Emitter, type ListenerOptions } from './emitter.js';
 import type { NodeEvents } from './events.js';
+import { interruptible } from './interruptible.js';
 
 /** The events that describe a current value. A watcher receives that value first. */
 export type Watchable = 'state' | 'leader' | 'term' | 'membership' | 'commit' | 'apply' | 'full' | 'stalled';
@@ -28,8 +27,7 @@ const current: { readonly [Name in Watchable]: (raft: Raft) => NodeEvents[Name] 
 
 /** Throws `KONTIKI_BAD_OPTION` if an event has no current value, or if the options are invalid. */
 function checkWatch(name: unknown, options: ListenerOptions): void {
-  const refused = refuseOptions(options, listenerOptions);
-  if (refused !== undefined && refused.code !== 'KONTIKI_ABORTED') throw refused;
+  checkListenerOptions(options);
   if (typeof name === 'string' && Object.hasOwn(current, name)) return;
   throw badOption(`There is no value ${describe(name)} to watch. Watchable: ${Object.keys(current).join(', ')}.`);
 }
@@ -37,8 +35,8 @@ function checkWatch(name: unknown, options: ListenerOptions): void {
 /**
  * Yields the current value of an event, and then each new value. A slow consumer receives only the
  * newest value, so the memory of a watcher is bounded. Ends when the node ends. Rejects with
- * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if the event has no current
- * value.
+ * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if the event has no
+ * current value.
  */
 export function watch<Name extends Watchable>(
   events: Emitter<NodeEvents>,
@@ -75,7 +73,7 @@ async function* values<Name extends Watchable>(
   events.on(
     'state',
     ({ role }) => {
-      ended ||= role === 'closed' || role === 'failed';
+      ended ||= isFinal(role);
       wake();
     },
     options,
@@ -83,7 +81,7 @@ async function* values<Name extends Watchable>(
   for (const interrupt of [signal, stop]) interrupt?.addEventListener('abort', () => wake(), options);
   try {
     while (!stop.aborted) {
-      if (signal?.aborted === true) throw abortedError(signal);
+      throwIfAborted(signal);
       const value = next;
       next = undefined;
       if (value !== undefined) yield value;

@@ -25,6 +25,8 @@ export interface ServerContext {
   readonly hash: (value: number) => void;
   /** Whether all faults of the world have ended. */
   readonly healed: boolean;
+  /** Whether clients still send commands. */
+  readonly writing: boolean;
   /** Called when a leader steps down because its disk is full. */
   readonly checkFullStepDown: (leader: { readonly id: ServerId; readonly disk: ModelDisk }) => void;
 }

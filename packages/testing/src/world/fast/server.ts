@@ -353,10 +353,10 @@ export class ModelServer implements FaultTarget {
     const { appended, refused } = this.#forwards.take(turn);
     this.#world.checks.counts.forwards += appended.length;
     for (const position of appended) if (position.index > this.applied) this.proposals.add(position);
-    if (refused.length > 0)
+    // A busy leader accepts few old commands per heartbeat. Drop them once the clients have stopped.
+    if (refused.length > 0 && this.#world.writing)
       this.#timers.later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
-    const { trace } = this.#world;
-    if (trace !== undefined) for (const report of reports) trace(`${this.id}: ${JSON.stringify(report)}`);
+    for (const report of reports) this.#world.trace?.(`${this.id}: ${JSON.stringify(report)}`);
   }
 
   #write({ raft }: RawNode, { write }: Turn): void {

@@ -37,7 +37,8 @@ class World {
   readonly #forwarders: Random;
   readonly #faults: Faults;
   #hash = 0x811c9dc5;
-  #writing = true;
+  /** Whether clients still send commands. */
+  writing = true;
   #commands = 0;
 
   constructor(seed: number, options: WorldOptions) {
@@ -145,7 +146,7 @@ class World {
     const longer = patience + 10 * backlog;
     const wrote = this.#elapse(longer, () => this.checks.counts.acknowledged > acknowledged);
     this.checks.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
-    this.#writing = false;
+    this.writing = false;
     if (this.mix.strength.churn > 0) this.#stopRemoved(longer);
     const agree = this.#elapse(60_000, () => this.#agree);
     this.checks.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#states)}`);
@@ -279,7 +280,7 @@ class World {
    */
   #write(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.writeEvery), () => {
-      if (!this.#writing) return;
+      if (!this.writing) return;
       this.#write();
       const leaders = this.servers.filter(({ leads }) => leads);
       const forwards = this.#forwarders.chance(0.2);
@@ -290,7 +291,7 @@ class World {
 
   #read(): void {
     this.schedule.after(this.#clients.between(0, 2 * this.mix.readEvery), () => {
-      if (!this.#writing) return;
+      if (!this.writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
       // Let reads queue up while there is no leader, but only to a limit.
