@@ -41,7 +41,7 @@ function titlesOf(source: string): string[] {
 
 /** Titles of tests and groups, by the base name of the file that contains them. */
 const tests = new Map<string, string[]>();
-for (const folder of ['packages', 'apps', 'docs/test']) {
+for (const folder of ['packages', 'apps', 'examples', 'docs/test']) {
   for (const path of filesOf(folder, '.test.ts')) {
     const name = basename(path).replace(/(\.process)?\.test\.ts$/, '');
     tests.set(name, [...(tests.get(name) ?? []), ...titlesOf(read(join(folder, path)))]);
@@ -195,6 +195,12 @@ function hasAnchor(path: string, anchor: string): boolean {
   const headings = [...read(path).matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => text.toLowerCase());
   return headings.some((text) => text.replace(/[^\w\- ]/g, '').replaceAll(' ', '-') === anchor);
 }
+
+it('guides name only tests that exist, by their whole titles', () => {
+  const references = filesOf('docs/guides', '.md').flatMap((path) => referencesIn(read(join('docs/guides', path))));
+  expect(references.length).toBeGreaterThan(5);
+  expect(references.filter(([kind, name]) => !(tests.get(kind)?.includes(name) ?? false))).toEqual([]);
+});
 
 describe('docs/from-go-raft.md', () => {
   const text = read('docs/from-go-raft.md');
