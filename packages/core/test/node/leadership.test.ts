@@ -1,8 +1,11 @@
 // Shows what programs build on leadership and events: jobs that run on the leader with a fencing
 // token, waiting until a server is up to date, and watching values.
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RaftNode } from '@kontiki/core';
+import { membershipOf, silentLogger, type NodeEvents, type RaftNode } from '@kontiki/core';
 import { Operations } from '../../src/node/calls/operations.js';
+import { ChangeEvents } from '../../src/node/events/change-events.js';
+import { Emitter } from '../../src/node/events/emitter.js';
+import { eventNames } from '../../src/node/events/events.js';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
 
 let nodes = new Nodes();
@@ -126,7 +129,7 @@ describe('whileLeader', () => {
   });
 });
 
-describe('a waiting whileLeader', () => {
+describe('Operations', () => {
   it('a wait for a condition leaves no listener on its signal', async () => {
     const controller = new AbortController();
     let listeners = 0;
@@ -193,6 +196,27 @@ describe('watch', () => {
     await node.close(atOnce);
     await watching;
     expect(seen.at(-1)).not.toBe(first);
+  });
+
+  it('a membership in the log of a restarted server is reported once it is committed', () => {
+    const membership = membershipOf([], []);
+    const memberships = [1, 3].map((index) => ({ index, membership }));
+    const log = {
+      committed: 2,
+      membership,
+      membershipIndex: 3,
+      membershipAt: (index: number) => memberships.findLast((at) => at.index <= index),
+    };
+    const raft = { id: 'a', role: 'follower', leader: undefined, ballot: { term: 1 }, diskStalled: false, log };
+    const events = new Emitter<NodeEvents>(silentLogger, eventNames);
+    const changes = new ChangeEvents(raft as never, events, silentLogger);
+    const reported: number[] = [];
+    events.on('membership', ({ index }) => reported.push(index));
+    changes.emitChanges();
+    expect(reported).toEqual([]);
+    log.committed = 3;
+    changes.emitChanges();
+    expect(reported).toEqual([3]);
   });
 
   it('a watcher that is first asked after its node has ended ends at once', async () => {
