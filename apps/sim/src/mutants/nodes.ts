@@ -1,4 +1,5 @@
 import { nodeMutants as forwarding } from './forwarding.js';
+import { mutants as leadership } from './leadership.js';
 import { mutants as machine } from './machine.js';
 import type { Mutant } from './mutant.js';
 
@@ -318,6 +319,7 @@ export const mutants: readonly Mutant[] = [
     ) {`,
   },
   ...machine,
+  ...leadership,
   {
     name: 'servers of different epochs exchange messages',
     file: 'wire/stranger.ts',

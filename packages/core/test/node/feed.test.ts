@@ -88,6 +88,7 @@ describe('committed', () => {
     await propose('x');
     await runToOutcome(nodes, a.snapshot());
     expect(a.status().base).toBeGreaterThan(1);
+    await propose('y');
     const feed = a.committed({ from: 1 });
     expect(await outcome(feed.next())).toBe('KONTIKI_COMPACTED');
   });
