@@ -35,6 +35,10 @@ export const mutants: readonly Mutant[] = [
     file: 'protocol/changes.ts',
     find: "if (log.termAt(log.committed) !== ballot.term) return refuse('notReady');",
     replace: '',
+    rare: {
+      why: 'Two leaders, one after the other, must change the membership before either commits an entry.',
+      test: CHANGES,
+    },
   },
   {
     name: 'a membership is changed while another change is in progress',
