@@ -8,7 +8,7 @@ function machineWith(keys: readonly string[]): KvMachine {
     const data = encodeCommand({ kind: 'put', key, condition: { kind: 'always' }, value: new Uint8Array() });
     return { kind: 'command' as const, index: i + 1, term: 1, data };
   });
-  machine.apply({ entries, through: entries.length });
+  machine.apply({ entries, through: entries.length, time: 0 });
   return machine;
 }
 

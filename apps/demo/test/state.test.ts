@@ -10,7 +10,7 @@ let index = 0;
 function apply(machine: KvMachine, command: Omit<KvCommand, 'condition'> & { readonly value?: Uint8Array }): void {
   index += 1;
   const data = encodeCommand({ ...command, condition: { kind: 'always' } } as KvCommand);
-  machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index });
+  machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index, time: 0 });
 }
 
 /** Returns a machine with values of 1 KiB, enough of them for many chunks of state. */

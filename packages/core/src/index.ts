@@ -1,5 +1,5 @@
 export { entryBytes } from './log/entry.js';
-export type { CommandEntry, Entry, MembershipEntry, NoopEntry, Position } from './log/entry.js';
+export type { AppliedPosition, CommandEntry, Entry, MembershipEntry, NoopEntry, Position } from './log/entry.js';
 export type { Leader, Member, ServerId, ServerInfo, StoreId } from './log/server.js';
 export type { Ballot } from './log/ballot.js';
 export type { StoreLife } from './log/store-life.js';

@@ -2,6 +2,7 @@ import { isKontikiError, KontikiError, type Logger, type Owner, type SnapshotInf
 import { checkOwner, type FinishedSnapshot, type OpenedSnapshots, type UnfinishedSnapshot } from '@kontiki/core/store';
 import {
   MAX_SNAPSHOT_HEAD,
+  metaOf,
   readSnapshotHead,
   SNAPSHOT_TRAILER,
   summarizeSnapshot,
@@ -46,8 +47,7 @@ async function readInfo(folder: Folder, name: string): Promise<SnapshotInfo> {
   if (finishedName(summary) !== name) {
     throw new KontikiError('KONTIKI_CORRUPT', `The file has the head of ${finishedName(summary)}.`);
   }
-  const { id, cluster, last, membership, genesis, version, bytes } = summary;
-  return { id, cluster, last, membership, genesis, version, bytes };
+  return { ...metaOf(summary), bytes: summary.bytes };
 }
 
 async function keepNewestUnfinished(

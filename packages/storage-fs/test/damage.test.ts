@@ -2,6 +2,7 @@
 // replaced at every offset, and then a new log opens them.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import { SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '@kontiki/storage-fs';
 import { command, first, membership, openLog, owner } from './samples.js';
@@ -218,7 +219,7 @@ describe('the format of file logs', () => {
   });
 
   it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
-    const newer = { ...membership, level: 2 };
+    const newer = { ...membership, level: LEVEL + 1 };
     const writes = [
       (log: FileLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
       (log: FileLog) => log.reset({ index: 2, term: 2, membership: { index: 2, membership: newer }, genesis: 1 }),
@@ -232,7 +233,7 @@ describe('the format of file logs', () => {
       expect(await open(disk.contents(NAME))).toMatchObject({
         code: 'KONTIKI_FORMAT',
         message: expect.stringMatching(
-          /feature level 2.* Nothing was changed. Start this server with the version that/,
+          /feature level 3.* Nothing was changed. Start this server with the version that/,
         ),
       });
     }

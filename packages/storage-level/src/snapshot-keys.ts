@@ -1,5 +1,5 @@
 import type { SnapshotMeta } from '@kontiki/core';
-import { encodeSnapshotHead, readSnapshotHead } from '@kontiki/core/wire';
+import { encodeSnapshotHead, metaOf, readSnapshotHead } from '@kontiki/core/wire';
 import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
@@ -66,7 +66,6 @@ export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Arra
 export function decodeInfo(key: Uint8Array, value: Uint8Array, where: string): Info {
   return unseal(key, value, [where, `the info of snapshot ${numberOf(key)}`], (reader) => {
     const bytes = reader.u53() || undefined;
-    const { id, cluster, last, membership, genesis, version } = readSnapshotHead(reader.raw(reader.left));
-    return { meta: { id, cluster, last, membership, genesis, version }, bytes };
+    return { meta: metaOf(readSnapshotHead(reader.raw(reader.left))), bytes };
   });
 }

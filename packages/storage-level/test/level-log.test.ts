@@ -1,6 +1,7 @@
 import { MemoryLevel } from 'memory-level';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, type Entry } from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import { Random } from '@kontiki/testing';
 import { LevelLog } from '../src/level-log.js';
 import { encodeBlock } from '../src/block.js';
@@ -296,7 +297,7 @@ describe('a damaged database log', () => {
   });
 
   it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
-    const newer = { ...membership, level: 2 };
+    const newer = { ...membership, level: LEVEL + 1 };
     for (const write of [
       (log: LevelLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
       (log: LevelLog) => log.reset({ index: 2, term: 2, membership: { index: 2, membership: newer }, genesis: 1 }),

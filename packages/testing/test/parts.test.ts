@@ -160,7 +160,12 @@ describe('NodeChecks', () => {
    * them in one message.
    */
   function append(...entries: Entry[]): void {
-    const checks = new NodeChecks(new InvariantChecker(new Set(['quorumsOverlap'])), drawMix(1, {}, 'nodes'), () => []);
+    const checks = new NodeChecks(
+      new InvariantChecker(new Set(['quorumsOverlap'])),
+      drawMix(1, {}, 'nodes'),
+      () => [],
+      () => 0,
+    );
     checks.issued({ id: 'b', life: 1, leads: false, log: new LogMemory() }, 0, 0, { entries });
   }
 

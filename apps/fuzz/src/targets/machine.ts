@@ -29,7 +29,7 @@ const inventory = defineStateMachine({
 function apply(input: Uint8Array): boolean {
   const replica = new Replica(inventory);
   const entry = { kind: 'command', index: 1, term: 1, data: input } as const;
-  const [outcome] = replica.apply({ entries: [entry], through: 1 });
+  const [outcome] = replica.apply({ entries: [entry], through: 1, time: 0 });
   return outcome !== undefined && 'result' in outcome;
 }
 
@@ -39,7 +39,7 @@ export const machine: Target = {
   seeds: async () => {
     const replica = new Replica(inventory);
     const data = replica.encode('add', 'a');
-    replica.apply({ entries: [{ kind: 'command', index: 1, term: 1, data }], through: 1 });
+    replica.apply({ entries: [{ kind: 'command', index: 1, term: 1, data }], through: 1, time: 0 });
     const parts: number[] = [];
     for await (const piece of replica.snapshot()) parts.push(...piece);
     return [data, replica.encode('clear'), new Uint8Array(parts)];

@@ -238,7 +238,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a new leader appends no entry of its own term',
     file: 'protocol/leader.ts',
-    find: "server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });",
+    find: "log.append({ kind: 'noop', index: log.lastIndex + 1, term: ballot.term, time: server.stamp() });",
     replace: '',
   },
   {

@@ -9,11 +9,26 @@ export interface Position {
   readonly term: number;
 }
 
+/** The position up to which entries are applied, and the log time of the last of them. */
+export interface AppliedPosition extends Position {
+  /** Milliseconds of log time (see `LogClock`); 0 before the first entry with a log time. */
+  readonly time: number;
+}
+
+/** The fields that all kinds of entries have. */
+interface StampedEntry extends Position {
+  /**
+   * The log time in milliseconds at which a leader appended the entry (see `LogClock`). Undefined
+   * if the cluster's feature level was below 2.
+   */
+  readonly time?: number | undefined;
+}
+
 /**
  * An entry with a proposed command. The command is opaque bytes, which the state machine applies
  * after the entry is committed.
  */
-export interface CommandEntry extends Position {
+export interface CommandEntry extends StampedEntry {
   readonly kind: 'command';
   readonly data: Uint8Array;
 }
@@ -22,7 +37,7 @@ export interface CommandEntry extends Position {
  * The empty entry that a new leader appends, so that it can commit entries of earlier terms (Raft
  * §5.4.2, §8).
  */
-export interface NoopEntry extends Position {
+export interface NoopEntry extends StampedEntry {
   readonly kind: 'noop';
 }
 
@@ -30,7 +45,7 @@ export interface NoopEntry extends Position {
  * An entry with a membership. A server uses the membership as soon as it appends the entry (Raft
  * §6).
  */
-export interface MembershipEntry extends Position {
+export interface MembershipEntry extends StampedEntry {
   readonly kind: 'membership';
   readonly membership: Membership;
 }

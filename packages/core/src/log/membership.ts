@@ -64,7 +64,7 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 }
 
 /** The highest feature level that this version can read. */
-export const LEVEL = 1;
+export const LEVEL = 2;
 
 /**
  * Returns a membership without a change in progress, whose founding has ended. Every server is a

@@ -18,6 +18,8 @@ export interface Base extends Position {
 export interface LogStart {
   readonly base: Base;
   readonly last: number;
+  /** The log time of the last entry in milliseconds. Default 0. */
+  readonly time?: number | undefined;
   readonly terms: readonly Position[];
   readonly memberships: readonly MembershipAt[];
   readonly committed: number;

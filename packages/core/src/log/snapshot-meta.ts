@@ -11,6 +11,8 @@ export interface SnapshotMeta {
   readonly cluster: string;
   /** The position of the last entry that the snapshot covers. */
   readonly last: Position;
+  /** The log time of that entry in milliseconds; undefined if the entry has none. */
+  readonly time?: number | undefined;
   /** The newest membership at or before the last entry of the snapshot. */
   readonly membership: MembershipAt;
   /** The checksum of the cluster's first entry. */

@@ -1,6 +1,6 @@
 import { isKontikiError, type KontikiError } from '../errors.js';
 import type { Ballot } from '../log/ballot.js';
-import type { Entry, Position } from '../log/entry.js';
+import type { AppliedPosition, Entry } from '../log/entry.js';
 import type { MembershipAt } from '../log/membership.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
@@ -64,7 +64,7 @@ export class Loop<Result> {
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
   /** The position of the last entry that the state machine has applied. */
-  applied: Position;
+  applied: AppliedPosition;
   readonly #raw: RawNode;
   readonly #log: LogStore;
   readonly #identity: NodeIdentity;
@@ -98,7 +98,7 @@ export class Loop<Result> {
     const { log, machine, transport, snapshots, snapshotCompression } = options;
     this.#raw = raw;
     const { applied } = raw.raft.log;
-    this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0 };
+    this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0, time: aligned.appliedTime };
     this.#log = log;
     this.#identity = identity;
     // Handshakes may start before the first turn, so set the epoch now.
@@ -123,15 +123,16 @@ export class Loop<Result> {
       },
     };
     this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
-    this.applier = new Applier({
-      log: raw.raft.log,
-      store: log,
-      machine,
-      clock,
-      onApplied: (entries, through, results, term) => this.#onApplied(entries, through, results, term),
-      restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, () => this.#stopped),
-      onFailure,
-    });
+    const ended = (): boolean => this.#stopped;
+    const parts = { log: raw.raft.log, store: log, machine, clock, onFailure };
+    this.applier = new Applier(
+      {
+        ...parts,
+        onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
+        restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, ended),
+      },
+      aligned.appliedTime,
+    );
     if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
   }
 
@@ -295,21 +296,17 @@ export class Loop<Result> {
 
   // ---- Applying entries and serving reads.
 
-  #onApplied(
-    entries: readonly Entry[],
-    through: number,
-    results: readonly Result[],
-    term = entries.at(-1)?.term ?? 0,
-  ): void {
-    this.#raw.applied(through);
+  #onApplied(entries: readonly Entry[], through: AppliedPosition, results: readonly Result[]): void {
+    const { index } = through;
+    this.#raw.applied(index);
     let next = 0;
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);
     }
-    this.applied = { index: through, term };
+    this.applied = through;
     if (this.reads.serve(this.applied)) this.schedule();
     this.feeds.onApplied(entries, results);
-    this.#events.emit('apply', { index: through });
+    this.#events.emit('apply', { index });
     this.snapshots?.onApplied(entries);
   }
 

@@ -90,7 +90,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       limits: { ...defaultLimits, ...options.limits },
       random,
       now: clock.now(),
-      log: aligned.state,
+      log: { ...aligned.state, time: aligned.lastTime },
       life: aligned.life,
       applied: aligned.applied,
       behavior: options.machine.behavior,

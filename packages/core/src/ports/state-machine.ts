@@ -1,4 +1,4 @@
-import type { CommandEntry, Position } from '../log/entry.js';
+import type { AppliedPosition, CommandEntry } from '../log/entry.js';
 import type { Owner } from './log-store.js';
 
 /** Committed commands to apply, in log order. */
@@ -6,10 +6,12 @@ export interface ApplyBatch {
   readonly entries: readonly CommandEntry[];
   /** The index of the last log entry that the batch covers. This entry need not be a command. */
   readonly through: number;
+  /** The log time of that entry in milliseconds (see `LogClock`). */
+  readonly time: number;
 }
 
 /** The position and version of a restored state. */
-export interface RestorePoint extends Position {
+export interface RestorePoint extends AppliedPosition {
   /** The version of the state machine that wrote the snapshot. */
   readonly version: number;
 }

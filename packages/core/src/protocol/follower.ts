@@ -241,6 +241,7 @@ export class Follower extends BaseRole {
     if (log.undurableBytes > limits.undurableBytes) return false;
     if (fresh.index <= log.lastIndex) log.truncate(fresh.index);
     for (let i = first; i < entries.length; i += 1) log.append(entries[i] as Entry);
+    this.#server.noteStamp(entries.at(-1)?.time);
     return true;
   }
 

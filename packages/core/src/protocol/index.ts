@@ -2,6 +2,8 @@
  * The Raft protocol without I/O, pure and synchronous. Simulators use it, and programs that need a
  * driver other than `RaftNode`. Exports that exist only in this module may change in any release.
  */
+export { STAMPED_LEVEL } from '../log/log-clock.js';
+export { LEVEL } from '../log/membership.js';
 export type { LogStart, RaftLog } from '../log/raft-log.js';
 export type * from './message.js';
 export type { Mail, Output, PageRead, ReadsReady, Report, SnapshotEvent, Write } from './output.js';

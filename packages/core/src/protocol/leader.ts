@@ -50,7 +50,8 @@ export class Leader extends BaseRole {
     // A leader commits by counting replicas only for entries of its current term. So it must append
     // an entry of this term to commit the entries of earlier terms (Raft §5.4.2).
     if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
-    server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
+    const { log, ballot } = server;
+    log.append({ kind: 'noop', index: log.lastIndex + 1, term: ballot.term, time: server.stamp() });
   }
 
   /** Always true. A leader that loses its quorum steps down within two election timeouts. */
@@ -100,8 +101,8 @@ export class Leader extends BaseRole {
   /** Appends a command, or an entry without a command. */
   propose(data: Uint8Array | undefined): Position {
     const { log } = this.#server;
-    const [index, term] = [log.lastIndex + 1, this.#server.ballot.term];
-    const entry: Entry = data === undefined ? { kind: 'noop', index, term } : { kind: 'command', index, term, data };
+    const at = { index: log.lastIndex + 1, term: this.#server.ballot.term, time: this.#server.stamp() };
+    const entry: Entry = data === undefined ? { kind: 'noop', ...at } : { kind: 'command', ...at, data };
     log.append(entry);
     if (data !== undefined) this.#uncommittedBytes += entryBytes(entry);
     return entry;
@@ -314,7 +315,7 @@ export class Leader extends BaseRole {
 
   #appendMembership(membership: Membership): Position {
     const { log, ballot } = this.#server;
-    const at = { index: log.lastIndex + 1, term: ballot.term };
+    const at = { index: log.lastIndex + 1, term: ballot.term, time: this.#server.stamp() };
     log.append({ kind: 'membership', ...at, membership });
     this.#replication.followMembership();
     // The servers of the new quorum may already have answered the current read round.

@@ -1,6 +1,7 @@
 import { invariant } from '../invariant.js';
 import type { Ballot } from '../log/ballot.js';
 import type { AddressChange } from '../log/membership-change.js';
+import { LogClock, STAMPED_LEVEL } from '../log/log-clock.js';
 import { isVoter, LEVEL, type Membership } from '../log/membership.js';
 import { RaftLog, type LogStart } from '../log/raft-log.js';
 import type { ServerId, StoreId } from '../log/server.js';
@@ -102,6 +103,7 @@ export class RaftServer implements Server {
   timesFull = 0;
   role: Role;
   readonly #random: () => number;
+  readonly #logClock: LogClock;
   #ballot: Ballot;
   #header: Header;
   /**
@@ -130,6 +132,7 @@ export class RaftServer implements Server {
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
+    this.#logClock = new LogClock(start.log.time ?? 0, start.now);
     this.#random = start.random;
     const { ballot } = start.log;
     const lastTerm = this.log.last.term;
@@ -175,6 +178,14 @@ export class RaftServer implements Server {
     const { founded, servers } = this.membership;
     const recorded = servers.get(id)?.store;
     return !founded || recorded === undefined || recorded === store;
+  }
+
+  stamp(): number | undefined {
+    return this.membership.level < STAMPED_LEVEL ? undefined : this.#logClock.read(this.now);
+  }
+
+  noteStamp(time: number | undefined): void {
+    if (time !== undefined) this.#logClock.set(time, this.now);
   }
 
   /** Records that some or all pending writes have become durable. */

@@ -317,8 +317,10 @@ export class Raft {
   install(meta: SnapshotMeta, from: ServerId, message: SnapshotOffer | SnapshotChunk): boolean {
     const { log } = this;
     const installs = !log.matchesTerm(meta.last);
-    if (installs) log.reset({ ...meta.last, membership: meta.membership });
-    else if (meta.last.index > log.committed) log.commitTo(meta.last.index);
+    if (installs) {
+      log.reset({ ...meta.last, membership: meta.membership });
+      this.#server.noteStamp(meta.time);
+    } else if (meta.last.index > log.committed) log.commitTo(meta.last.index);
     if (message.term === this.ballot.term && this.leader === from) {
       const { incarnation: to, stream } = message;
       const match = meta.last.index;

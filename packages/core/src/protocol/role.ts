@@ -74,6 +74,13 @@ export interface Server {
    * committed, because the other servers may need it to commit the removal (thesis §4.2.2).
    */
   readonly eligible: boolean;
+  /**
+   * Returns the log time for an entry that this leader appends now; undefined if some member may
+   * not be able to read log times.
+   */
+  stamp(): number | undefined;
+  /** Records that an entry or a snapshot with this log time has arrived from another leader. */
+  noteStamp(time: number | undefined): void;
   /** Whether the current term and vote are durable, so that messages of this term may be sent. */
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */

@@ -35,5 +35,5 @@ export {
   TRAILER as SNAPSHOT_TRAILER,
   type SnapshotTrailer,
 } from './snapshot-checker.js';
-export { encodeSnapshotHead, MAX_SNAPSHOT_HEAD, readSnapshotHead, type SnapshotHead } from './snapshot-head.js';
+export { encodeSnapshotHead, MAX_SNAPSHOT_HEAD, metaOf, readSnapshotHead, type SnapshotHead } from './snapshot-head.js';
 export { textLength, Writer } from './writer.js';

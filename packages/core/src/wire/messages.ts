@@ -5,7 +5,7 @@ import type { HeartbeatReply, Message, ProposalRefusal, Received, Unreadable } f
 import { entriesLength, readEntries, writeEntries } from './entries.js';
 import { position, upTo } from './position.js';
 import { protocolError, type Reader } from './reader.js';
-import { encodeSnapshotHead, readSnapshotHead } from './snapshot-head.js';
+import { encodeSnapshotHead, metaOf, readSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
@@ -332,10 +332,11 @@ function writeBytes(writer: Writer, bytes: Uint8Array): void {
 function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   const head = reader.raw(reader.u32());
   try {
-    const { id, cluster, last, membership, genesis, version, length } = readSnapshotHead(head);
+    const found = readSnapshotHead(head);
+    const { last, length } = found;
     if (length !== head.length) throw protocolError(`${head.length - length} bytes follow the head of a snapshot.`);
     upTo(term, last.term);
-    return { id, cluster, last, membership, genesis, version };
+    return metaOf(found);
   } catch (error) {
     if (isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
     throw protocolError('A message offers a snapshot whose head cannot be decoded.', error);

@@ -8,10 +8,11 @@ import { textLength, Writer } from './writer.js';
 
 /**
  * The format of a snapshot's head. Its fields, with their sizes in bytes, are
- * - "KONTISNP" (8), the version (1), the compression (1, 0 for none), and flags (2, none defined),
+ * - "KONTISNP" (8), the version (1), the compression (1, 0 for none), and flags (2),
  * - the length of the head (4), and the id (16),
  * - the index and the term of the last entry (8 each), and the index of the membership (8),
  * - the genesis (4), and the version of the state machine (8),
+ * - the log time of the last entry (8, only if flag 1 is set),
  * - the cluster, the membership, and a checksum of the preceding bytes (4).
  *
  * See docs/snapshot-format.md.
@@ -24,6 +25,7 @@ const VERSION = 1;
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
 const CHECKSUM = 4;
+const HAS_TIME = 1;
 const ID = /^[0-9a-f]{32}$/;
 
 /** Maximum length of a head: 64 KiB. */
@@ -57,15 +59,16 @@ function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | un
 }
 
 export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Array {
-  const { id, cluster, last, membership, genesis, version } = meta;
+  const { id, cluster, last, time, membership, genesis, version } = meta;
   const fault = metaFault(meta);
   if (fault !== undefined) throw protocolError(`A snapshot's meta is invalid: ${fault}.`);
-  const length = FIXED + textLength(cluster) + membershipLength(membership.membership) + CHECKSUM;
+  const timeLength = time === undefined ? 0 : 8;
+  const length = FIXED + timeLength + textLength(cluster) + membershipLength(membership.membership) + CHECKSUM;
   const writer = new Writer(length);
   writer.raw(MAGIC);
   writer.u8(VERSION);
   writer.u8(compression);
-  writer.u16(0);
+  writer.u16(time === undefined ? 0 : HAS_TIME);
   writer.u32(length);
   writer.hex(id);
   writer.u53(last.index);
@@ -73,6 +76,7 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
   writer.u53(membership.index);
   writer.u32(genesis);
   writer.u53(version);
+  if (time !== undefined) writer.u53(time);
   writer.text(cluster);
   writeMembership(writer, membership.membership);
   writer.u32(crc32(writer.bytes.subarray(0, length - CHECKSUM)));
@@ -113,10 +117,10 @@ export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   if (version !== VERSION) throw newer(`it is of format ${version}, and this version reads format ${VERSION}`);
   const compression = reader.u8();
   const flags = reader.u16();
-  if (flags !== 0) throw newer(`it has the unknown flags ${flags}`);
+  if (flags > HAS_TIME) throw newer(`it has the unknown flags ${flags}`);
   reader.u32();
   try {
-    const meta = readMeta(reader);
+    const meta = readMeta(reader, flags === HAS_TIME);
     reader.raw(CHECKSUM);
     reader.end();
     const fault = metaFault(meta);
@@ -128,13 +132,20 @@ export function readSnapshotHead(bytes: Uint8Array): SnapshotHead {
   }
 }
 
-function readMeta(reader: Reader): SnapshotMeta {
+function readMeta(reader: Reader, hasTime: boolean): SnapshotMeta {
   const id = reader.hex(16);
   const last = { index: reader.u53(), term: reader.u53() };
   const membershipIndex = reader.u53();
-  const [genesis, version, cluster] = [reader.u32(), reader.u53(), reader.text(64)];
+  const [genesis, version] = [reader.u32(), reader.u53()];
+  const time = hasTime ? reader.u53() : undefined;
+  const cluster = reader.text(64);
   const membership = { index: membershipIndex, membership: readMembership(reader) };
-  return { id, cluster, last, membership, genesis, version };
+  return { id, cluster, last, time, membership, genesis, version };
+}
+
+/** Returns the description of a snapshot without the fields of its encoding. */
+export function metaOf({ id, cluster, last, time, membership, genesis, version }: SnapshotMeta): SnapshotMeta {
+  return { id, cluster, last, time, membership, genesis, version };
 }
 
 function newer(what: string): KontikiError {

@@ -9,7 +9,7 @@ import { bytes } from '../node/harness.js';
 import { collect, counter, entries, stream } from './harness.js';
 
 const apply = (replica: Replica, ...commands: Uint8Array[]): Outcome[] =>
-  replica.apply({ entries: entries(...commands), through: commands.length + 1 });
+  replica.apply({ entries: entries(...commands), through: commands.length + 1, time: 0 });
 
 /** Returns the value of each result, or the code of its error. */
 const shown = (outcomes: Outcome[]): unknown[] =>

@@ -298,7 +298,7 @@ describe('servers that lack a version', () => {
 
 describe('a Replica with versions', () => {
   const apply = (replica: Replica, ...commands: Uint8Array[]) =>
-    replica.apply({ entries: entries(...commands), through: commands.length + 1 });
+    replica.apply({ entries: entries(...commands), through: commands.length + 1, time: 0 });
 
   it.each([undefined, Promise.resolve(1)])('a migration that returns %s stops the server', (migrated) => {
     const next = defineStateMachine({ previous: v1, initial, commands: {}, migrate: () => migrated as never });

@@ -27,23 +27,26 @@ describe('Applier', () => {
   it('Applier stops when a listener closes the node, without applying an entry twice', () => {
     const log = committed(20, 200_000);
     const seen: number[] = [];
-    const applier = new Applier<number>({
-      log,
-      store: undefined as never,
-      clock: new VirtualClock(),
-      machine: {
-        apply: ({ entries }) => {
-          seen.push(...entries.map(({ index }) => index));
-          return entries.map(() => 0);
+    const applier = new Applier<number>(
+      {
+        log,
+        store: undefined as never,
+        clock: new VirtualClock(),
+        machine: {
+          apply: ({ entries }) => {
+            seen.push(...entries.map(({ index }) => index));
+            return entries.map(() => 0);
+          },
         },
+        onApplied: (_, { index }) => {
+          log.appliedTo(index);
+          if (index >= 3) void applier.close();
+        },
+        restore: () => Promise.reject(new Error('unexpected restore')),
+        onFailure: (error) => expect.unreachable(error.message),
       },
-      onApplied: (_, through) => {
-        log.appliedTo(through);
-        if (through >= 3) void applier.close();
-      },
-      restore: () => Promise.reject(new Error('unexpected restore')),
-      onFailure: (error) => expect.unreachable(error.message),
-    });
+      0,
+    );
     applier.applyNext();
     applier.applyNext();
     expect(seen).toEqual([1, 2, 3]);
@@ -58,15 +61,18 @@ describe('Applier', () => {
       defer(callback);
     };
     const log = committed(100, 300_000);
-    const applier = new Applier<number>({
-      log,
-      store: undefined as never,
-      clock,
-      machine: { apply: ({ entries }) => entries.map(() => 0) },
-      onApplied: (_, through) => log.appliedTo(through),
-      restore: () => Promise.reject(new Error('unexpected restore')),
-      onFailure: (error) => expect.unreachable(error.message),
-    });
+    const applier = new Applier<number>(
+      {
+        log,
+        store: undefined as never,
+        clock,
+        machine: { apply: ({ entries }) => entries.map(() => 0) },
+        onApplied: (_, { index }) => log.appliedTo(index),
+        restore: () => Promise.reject(new Error('unexpected restore')),
+        onFailure: (error) => expect.unreachable(error.message),
+      },
+      0,
+    );
     for (let turn = 0; turn < 50; turn += 1) applier.applyNext();
     expect(slices).toBe(1);
     await clock.settle();
@@ -78,25 +84,28 @@ describe('Applier', () => {
     const log = committed(4, 300_000);
     let end = (): void => {};
     const between: number[] = [];
-    const applier: Applier<number> = new Applier<number>({
-      log,
-      store: undefined as never,
-      clock,
-      machine: { apply: ({ entries }) => entries.map(() => 0) },
-      onApplied: (_, through) => {
-        log.appliedTo(through);
-        if (through !== 2) return;
-        applier.runBetweenBatches(
-          () => {
-            between.push(log.applied);
-            return new Promise((resolve) => (end = resolve));
-          },
-          () => expect.unreachable(),
-        );
+    const applier: Applier<number> = new Applier<number>(
+      {
+        log,
+        store: undefined as never,
+        clock,
+        machine: { apply: ({ entries }) => entries.map(() => 0) },
+        onApplied: (_, { index }) => {
+          log.appliedTo(index);
+          if (index !== 2) return;
+          applier.runBetweenBatches(
+            () => {
+              between.push(log.applied);
+              return new Promise((resolve) => (end = resolve));
+            },
+            () => expect.unreachable(),
+          );
+        },
+        restore: () => Promise.reject(new Error('unexpected restore')),
+        onFailure: (error) => expect.unreachable(error.message),
       },
-      restore: () => Promise.reject(new Error('unexpected restore')),
-      onFailure: (error) => expect.unreachable(error.message),
-    });
+      0,
+    );
     applier.applyNext();
     await clock.settle();
     expect(between).toEqual([2]);

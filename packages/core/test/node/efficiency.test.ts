@@ -121,7 +121,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
       sent.filter(({ from: id }) => from(id)).reduce((sum, { messages }) => sum + frameLength(messages), 0);
     // Each command is sent once to each follower, with a header. One reply acknowledges all
     // commands.
-    expect(bytes(isLeader)).toBeLessThan(2 * 256 * (256 + 16));
+    expect(bytes(isLeader)).toBeLessThan(2 * 256 * (256 + 24));
     expect(bytes((id) => !isLeader(id))).toBeLessThan(256);
   });
 

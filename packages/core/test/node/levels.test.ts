@@ -2,6 +2,7 @@
 // calls, and the status of a server that cannot read its leader's log. See protocol/levels.test.ts
 // for the protocol.
 import { MemoryLog, membershipOf, type Message, type RaftNode, type Received } from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bytes, Nodes, runToOutcome } from './harness.js';
 
@@ -43,11 +44,11 @@ it('a cluster of the first version changes its members after raiseLevel', async 
   await oldCluster('a', 'b', 'c');
   expect(await refusal(leader().members.remove('a'))).toMatch(/^KONTIKI_LEVEL: .* is 0.*raise the level/);
   await nodes.clock.elapse(100);
-  expect(await run(leader().members.raiseLevel({ expected: 0 }))).toMatchObject({ level: 1, revision: 1 });
+  expect(await run(leader().members.raiseLevel({ expected: 0 }))).toMatchObject({ level: LEVEL, revision: 1 });
   nodes.logs.set('d', new MemoryLog());
   await nodes.open('d');
-  expect(await run(leader().members.addVoter('d', 'memory:d'))).toMatchObject({ level: 1, revision: 3 });
-  for (const { level } of leader().status().peers) expect(level).toBe(1);
+  expect(await run(leader().members.addVoter('d', 'memory:d'))).toMatchObject({ level: LEVEL, revision: 3 });
+  for (const { level } of leader().status().peers) expect(level).toBe(LEVEL);
 });
 
 it('a follower at level 0 does not forward proposals, but names the leader', async () => {
@@ -71,7 +72,9 @@ it('raiseLevel is refused at the highest level, and on a follower', async () => 
   await nodes.cluster('a', 'b');
   await run(leader().propose(bytes('x')));
   await nodes.clock.elapse(100);
-  expect(await refusal(leader().members.raiseLevel())).toMatch(/^KONTIKI_LEVEL: The feature level is 1 already/);
+  expect(await refusal(leader().members.raiseLevel())).toContain(
+    `KONTIKI_LEVEL: The feature level is ${LEVEL} already`,
+  );
   const [follower] = nodes.followers as [RaftNode<number>];
   expect(await refusal(follower.members.raiseLevel())).toMatch(/^KONTIKI_NOT_LEADER/);
   expect(await refusal(leader().members.raiseLevel({ expected: 9 }))).toMatch(/^KONTIKI_REVISION/);
@@ -100,7 +103,7 @@ it('a server that cannot read the log reports this, keeps running and votes', as
     kind: 'membership',
     index: 2,
     term: 5,
-    membership: { ...membershipOf([info('a')]), level: 2 },
+    membership: { ...membershipOf([info('a')]), level: LEVEL + 1 },
   } as const;
   const append: Message = {
     kind: 'append',
@@ -115,13 +118,13 @@ it('a server that cannot read the log reports this, keeps running and votes', as
   await send(append);
   await send(append);
   expect(errors).toEqual([
-    expect.stringMatching(/entry 2, which this server cannot read: .*level 2.* Upgrade this server/),
+    expect.stringMatching(/entry 2, which this server cannot read: .*level 3.* Upgrade this server/),
   ]);
   expect(node.status()).toMatchObject({
     role: 'follower',
     last: 1,
-    level: 1,
-    unreadable: { index: 2, reason: expect.stringContaining('feature level 2'), forMs: expect.any(Number) },
+    level: LEVEL,
+    unreadable: { index: 2, reason: expect.stringContaining('feature level 3'), forMs: expect.any(Number) },
   });
   expect(await refusal(node.read(() => 1, { timeout: 1_000 }))).toMatch(
     /^KONTIKI_TIMEOUT: .*cannot read the log from entry 2 on, and has waited for 1 s.*Upgrade this server/,

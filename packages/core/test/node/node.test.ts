@@ -142,7 +142,7 @@ describe('a cluster of RaftNodes', () => {
     expect(seen).toEqual([]);
     release();
     await runToOutcome(nodes, read);
-    expect(seen).toEqual([{ index, term }, 1]);
+    expect(seen).toEqual([{ index, term, time: expect.any(Number) }, 1]);
   });
 
   it('a linearizable read waits for minIndex, and times out if it is never reached', async () => {

@@ -14,6 +14,7 @@ import {
   type Recovery,
   type Transport,
 } from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import { encodeSnapshot } from '@kontiki/core/wire';
 import { describe, expect, it } from 'vitest';
 import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
@@ -89,7 +90,7 @@ describe('recoverServer', () => {
     const leader = await openLeader(survivor);
     await write(1, 'y');
     expect(leader.status().membership).toMatchObject({
-      level: 1,
+      level: LEVEL,
       revision: 1,
       founded: true,
       epoch,
@@ -213,11 +214,11 @@ describe('recoverServer', () => {
     expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));
   });
 
-  it('recoverServer raises a log of level 0 to level 1', async () => {
+  it('recoverServer raises a log of level 0 to the highest level', async () => {
     await fill({ ...members('a', 'b', 'c'), level: 0 });
     await recover('a');
     const { membership } = await inspectServer(logOf('a'), owner('a'));
-    expect(membership?.membership).toMatchObject({ level: 1, epoch: expect.stringMatching(EPOCH) });
+    expect(membership?.membership).toMatchObject({ level: LEVEL, epoch: expect.stringMatching(EPOCH) });
   });
 
   it('recoverServer takes a new address, and keeps the old one by default', async () => {

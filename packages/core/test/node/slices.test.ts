@@ -96,7 +96,7 @@ describe('slices of calls', () => {
     const call = calls.open(1_000, controller.signal);
     const ended = outcome(call.promise);
     queue.addLocal(call, () => controller.abort());
-    queue.serve({ index: 0, term: 1 });
+    queue.serve({ index: 0, term: 1, time: 0 });
     expect(await ended).toBe('KONTIKI_ABORTED');
     for (let ticket = 1; ticket <= 65_536; ticket += 1) queue.add(ticket, calls.open(1_000, undefined), () => {});
     expect(queue.refuse()).toMatchObject({ code: 'KONTIKI_OVERLOADED' });
@@ -113,10 +113,10 @@ describe('slices of calls', () => {
     }
     reads.confirm({ ticket: 20, index: 7 });
     clock.isTicking = true;
-    expect(reads.serve({ index: 6, term: 1 })).toBe(false);
+    expect(reads.serve({ index: 6, term: 1, time: 0 })).toBe(false);
     expect(served).toBe(0);
     const slices: number[] = [];
-    while (reads.serve({ index: 7, term: 1 })) slices.push(served);
+    while (reads.serve({ index: 7, term: 1, time: 0 })) slices.push(served);
     expect([slices, served]).toEqual([[5, 10, 15, 20], 20]);
   });
 });

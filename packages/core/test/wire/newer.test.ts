@@ -1,6 +1,7 @@
 // Shows that frames and entries of a newer version are not mistaken for damage. A later version may
 // add kinds of entries and higher feature levels, with correct checksums.
 import { isKontikiError, membershipOf, type Message, type SnapshotMeta } from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import {
   decodeFrame,
   encodeFrame,
@@ -13,7 +14,7 @@ import {
 import { expect, it } from 'vitest';
 
 const from = { term: 5, incarnation: 11 };
-const newer = { ...membershipOf([['a', { address: 'memory:a', metadata: '' }]]), level: 2 };
+const newer = { ...membershipOf([['a', { address: 'memory:a', metadata: '' }]]), level: LEVEL + 1 };
 const commit: Message = { kind: 'commit', ...from, committed: 1 };
 const append: Message = {
   kind: 'append',
@@ -38,7 +39,7 @@ const meta: SnapshotMeta = {
 };
 
 it('an append with a newer level is unreadable, but the messages around it are read', () => {
-  const reason = 'A membership has feature level 2. Only a newer version can read it.';
+  const reason = `A membership has feature level ${LEVEL + 1}. Only a newer version can read it.`;
   for (const version of [2, 3]) {
     const frame = encodeFrame([commit, append, commit], { version });
     const unreadable = { kind: 'unreadable', ...from, index: 5, reason };
@@ -49,13 +50,13 @@ it('an append with a newer level is unreadable, but the messages around it are r
 it('an offer of a snapshot with a newer level is decoded as unreadable', () => {
   const frame = encodeFrame([{ kind: 'snapshotOffer', ...from, stream: 1, bytes: 9, meta }, commit]);
   expect(decodeFrame(frame).messages).toEqual([
-    { kind: 'unreadable', ...from, reason: expect.stringContaining('feature level 2') },
+    { kind: 'unreadable', ...from, reason: expect.stringContaining(`feature level ${LEVEL + 1}`) },
     commit,
   ]);
 });
 
 it('a frame of version 1 with a newer level is refused', () => {
-  expect(() => decodeFrame(encodeFrame([append], { version: 1 }))).toThrow(/feature level 2/);
+  expect(() => decodeFrame(encodeFrame([append], { version: 1 }))).toThrow(`feature level ${LEVEL + 1}`);
 });
 
 it('readEntries throws KONTIKI_FORMAT for an unknown kind, after the entries before it', () => {

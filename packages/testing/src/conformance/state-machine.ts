@@ -40,17 +40,17 @@ export function testStateMachine<M extends StateMachine>(test: TestFunctions, su
       const machine = await blank(suite);
       const entries = entriesOf(suite);
       expect(entries.length > 0).toEqual(true);
-      expect(plain(await machine.apply({ entries: [], through: 1 }))).toEqual([]);
-      expect((await machine.apply({ entries, through: through(entries) })).length).toEqual(entries.length);
-      expect(plain(await machine.apply({ entries: [], through: through(entries) + 1 }))).toEqual([]);
+      expect(plain(await machine.apply({ entries: [], through: 1, time: 0 }))).toEqual([]);
+      expect((await machine.apply({ entries, through: through(entries), time: 0 })).length).toEqual(entries.length);
+      expect(plain(await machine.apply({ entries: [], through: through(entries) + 1, time: 0 }))).toEqual([]);
     });
 
     it('an empty batch does not change the state', async () => {
       const machine = await blank(suite);
       const entries = entriesOf(suite);
-      await machine.apply({ entries, through: through(entries) });
+      await machine.apply({ entries, through: through(entries), time: 0 });
       const before = canonical(suite.digest(machine));
-      await machine.apply({ entries: [], through: through(entries) + 5 });
+      await machine.apply({ entries: [], through: through(entries) + 5, time: 0 });
       expect(canonical(suite.digest(machine))).toEqual(before);
     });
 
@@ -158,7 +158,7 @@ async function applyAll(
     // A batch ends at its last command or just before the next command.
     const next = entries[at]?.index ?? through(entries) + 1;
     reached = batch.length === 0 ? Math.max(reached, next - 1) : Math.max(through(batch), at % 2 === 0 ? next - 1 : 0);
-    results.push(...(await machine.apply({ entries: batch, through: reached })));
+    results.push(...(await machine.apply({ entries: batch, through: reached, time: 0 })));
   }
   return results;
 }

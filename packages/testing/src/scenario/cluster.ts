@@ -61,6 +61,7 @@ export class ScenarioCluster {
       (id, index, term) =>
         index <= this.#forgedCommit ||
         isQuorum(this.raft(id).log.membership as Membership, (at) => this.server(at).disk.holds(index, term)),
+      () => Infinity,
       () => {},
     );
     this.servers = new Map(ids.map((id) => [id, new ScenarioServer(id, this.#checks, this.network)]));

@@ -63,6 +63,7 @@ export class ScenarioDisk {
       committed,
       base: { index: 0, term: 0, membership: undefined },
       last: entries.length,
+      time: entries.at(-1)?.time,
       terms: entries.filter((entry, i) => entry.term !== entries[i - 1]?.term),
       memberships: entries.flatMap((entry) =>
         entry.kind === 'membership' ? [{ index: entry.index, membership: entry.membership }] : [],

@@ -5,6 +5,7 @@ import type { InvariantChecker } from './invariant-checker.js';
 interface Known {
   readonly term: number;
   readonly prevTerm: number;
+  readonly time: number | undefined;
   readonly data: Uint8Array | undefined;
 }
 
@@ -17,6 +18,9 @@ interface Committed {
 /** Returns the term at an index of a server's log, or undefined if the log has no entry there. */
 type TermAt = (index: number) => number | undefined;
 
+/** Returns the highest log time that any entry can have at this moment. */
+export type LatestTime = () => number;
+
 /** Returns whether an entry is durable on a quorum of the membership that server `id` uses. */
 export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 
@@ -27,6 +31,7 @@ export type OnQuorum = (id: ServerId, index: number, term: number) => boolean;
 export class Entries {
   readonly #invariants: InvariantChecker;
   readonly #onQuorum: OnQuorum;
+  readonly #latestTime: LatestTime;
   /** All entries that any log ever had at each index, one per term. */
   #known: Known[][] = [];
   /**
@@ -36,9 +41,10 @@ export class Entries {
   readonly #committed: Committed[] = [{ term: 1, inTerm: 0 }];
   readonly #appliedAt = new Map<number, number>();
 
-  constructor(invariants: InvariantChecker, onQuorum: OnQuorum) {
+  constructor(invariants: InvariantChecker, onQuorum: OnQuorum, latestTime: LatestTime) {
     this.#invariants = invariants;
     this.#onQuorum = onQuorum;
+    this.#latestTime = latestTime;
   }
 
   /**
@@ -46,7 +52,7 @@ export class Entries {
    * all others.
    */
   recovered(terms: readonly number[], onQuorum: OnQuorum): Entries {
-    const next = new Entries(this.#invariants, onQuorum);
+    const next = new Entries(this.#invariants, onQuorum, this.#latestTime);
     // A leader of the old epoch may have appended another entry in the term of the recovery.
     next.#known = this.#known.slice(0, terms.length);
     next.#committed.splice(0, 1, ...terms.map((term) => ({ term, inTerm: 0 })));
@@ -67,14 +73,15 @@ export class Entries {
   issued(id: ServerId, prevTermOfFirst: number, entries: readonly Entry[]): void {
     let prevTerm = prevTermOfFirst;
     for (const entry of entries) {
-      const { index, term } = entry;
+      const { index, term, time } = entry;
       const data = entry.kind === 'command' ? entry.data : undefined;
+      this.#checkTime(id, entry, prevTerm);
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
       // Keep a copy, to detect whether the memory of the entry is changed later.
-      if (known === undefined) here.push({ term, prevTerm, data: data && new Uint8Array(data) });
+      if (known === undefined) here.push({ term, prevTerm, time, data: data && new Uint8Array(data) });
       else {
-        const same = known.prevTerm === prevTerm && sameBytes(known.data, data);
+        const same = known.prevTerm === prevTerm && known.time === time && sameBytes(known.data, data);
         this.#invariants.check(
           'logMatching',
           same,
@@ -83,6 +90,15 @@ export class Entries {
       }
       prevTerm = term;
     }
+  }
+
+  #checkTime(id: ServerId, { index, time }: Entry, prevTerm: number): void {
+    const before = this.#known[index - 1]?.find(({ term }) => term === prevTerm)?.time ?? 0;
+    this.#invariants.check(
+      'logTimeIsSteady',
+      before <= (time ?? 0) && (time ?? 0) <= this.#latestTime(),
+      () => `${id} stamps entry ${index} with ${time} at ${this.#latestTime()}, after an entry with ${before}`,
+    );
   }
 
   /** Called when a server in term `inTerm` reports the entries `from` to `to` as committed. */

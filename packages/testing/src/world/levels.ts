@@ -1,4 +1,5 @@
 import {
+  type Entry,
   isVoter,
   type Membership,
   type MembershipEntry,
@@ -6,18 +7,27 @@ import {
   type Received,
   type ServerId,
 } from '@kontiki/core';
+import { STAMPED_LEVEL } from '@kontiki/core/protocol';
 import type { InvariantChecker } from './invariant-checker.js';
 
 /** The highest feature level of the versions in a world. */
 export const MAX_LEVEL = 3;
 
+/** Returns the lowest feature level of the versions that can read an entry. */
+export function levelOf(entry: Entry): number {
+  return Math.max(
+    entry.time === undefined ? 0 : STAMPED_LEVEL,
+    entry.kind === 'membership' ? entry.membership.level : 0,
+  );
+}
+
 /** Returns the result of decoding a message on a server that reads up to `level`. */
 export function readAs(level: number, message: Message): Received {
   if (message.kind !== 'append') return message;
-  const entry = message.entries.find((held) => held.kind === 'membership' && held.membership.level > level);
+  const entry = message.entries.find((held) => levelOf(held) > level);
   if (entry === undefined) return message;
   const { term, incarnation } = message;
-  return { kind: 'unreadable', term, incarnation, index: entry.index, reason: 'A membership has a newer level.' };
+  return { kind: 'unreadable', term, incarnation, index: entry.index, reason: 'The entry has a newer level.' };
 }
 
 /**

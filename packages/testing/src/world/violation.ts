@@ -26,6 +26,7 @@
  * - `stalledLeaderStepsDown`: a leader whose disk stopped answering does not keep leading
  * - `fullClustersLead`: a cluster with full disks elects a leader, which does not step down in vain
  * - `stallsAreForgiven`: a server does not campaign or step down because its own process stalled
+ * - `logTimeIsSteady`: log time never decreases along a log, and never runs faster than real time
  * - `appliesOnce`: a command is applied at most once, however often messages arrive
  * - `recovers`: after the faults end, a leader is elected, commits writes and serves reads
  * - `converges`: after the faults end, all servers commit and apply all entries
@@ -52,6 +53,7 @@ export const INVARIANTS = [
   'stalledLeaderStepsDown',
   'fullClustersLead',
   'stallsAreForgiven',
+  'logTimeIsSteady',
   'appliesOnce',
   'recovers',
   'converges',

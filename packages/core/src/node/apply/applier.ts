@@ -1,6 +1,6 @@
 import { isKontikiError, KontikiError, machineFailed } from '../../errors.js';
 import { invariant } from '../../invariant.js';
-import type { CommandEntry, Entry } from '../../log/entry.js';
+import type { AppliedPosition, CommandEntry, Entry } from '../../log/entry.js';
 import type { RaftLog } from '../../log/raft-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { LogStore } from '../../ports/log-store.js';
@@ -21,12 +21,15 @@ export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
   /**
-   * Called after a batch up to entry `through` has been applied. `results` contains one result per
-   * command, in order. After a restore there are no entries, and `term` is that of entry `through`.
+   * Called after a batch up to position `through` has been applied. `results` contains one result per
+   * command, in order. After a restore there are no entries.
    */
-  readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[], term?: number) => void;
-  /** Restores the installed snapshot, whose last entry is the base of the log. */
-  readonly restore: () => Promise<void>;
+  readonly onApplied: (entries: readonly Entry[], through: AppliedPosition, results: readonly Result[]) => void;
+  /**
+   * Restores the installed snapshot, whose last entry is the base of the log. Resolves with the log
+   * time of that entry.
+   */
+  readonly restore: () => Promise<number>;
   readonly onFailure: (error: Error) => void;
 }
 
@@ -51,6 +54,8 @@ export class Applier<Result> {
   /** Whether a time slice has ended and the next slice is scheduled. */
   #yielding = false;
   #closed = false;
+  /** The log time of the last applied entry. */
+  #time: number;
   /**
    * Whether a snapshot has replaced the log but the state machine has not restored the snapshot
    * yet.
@@ -59,8 +64,15 @@ export class Applier<Result> {
   readonly #between: BetweenBatches[] = [];
   #onClosed: () => void = () => {};
 
-  constructor(options: ApplierOptions<Result>) {
+  /** Creates the applier. `time` is the log time of the last entry that the machine has applied. */
+  constructor(options: ApplierOptions<Result>, time: number) {
     this.#options = options;
+    this.#time = time;
+  }
+
+  /** The log time of the last applied entry, in milliseconds. */
+  get time(): number {
+    return this.#time;
   }
 
   /**
@@ -175,8 +187,9 @@ export class Applier<Result> {
     const { log, restore, onApplied } = this.#options;
     const { index, term } = log.base;
     this.#restoreDue = false;
+    let time: number;
     try {
-      await restore();
+      time = await restore();
     } catch (error) {
       // A newer snapshot was installed, and this snapshot was removed before it was opened. The
       // machine is unchanged, so the newer snapshot can be restored next.
@@ -184,7 +197,8 @@ export class Applier<Result> {
       if (isGone && index < log.base.index) return;
       throw error;
     }
-    if (!this.#closed) onApplied([], index, [], term);
+    this.#time = time;
+    if (!this.#closed) onApplied([], { index, term, time }, []);
   }
 
   /**
@@ -194,17 +208,20 @@ export class Applier<Result> {
   #apply(entries: readonly Entry[]): Promise<void> | undefined {
     const { machine, clock } = this.#options;
     const commands = this.#copyCommands(entries);
-    const through = entries.at(-1)?.index ?? 0;
+    const last = entries.at(-1) as Entry;
+    const through = last.index;
+    const time = last.time ?? this.#time;
     const start = clock.now();
     let results: readonly Result[] | PromiseLike<readonly Result[]>;
     try {
-      results = machine.apply({ entries: commands, through });
+      results = machine.apply({ entries: commands, through, time });
     } catch (error) {
       throw machineFailed(`applied entries up to ${through}`, error);
     }
     const finish = (settled: readonly Result[]): void => {
       this.#batchSize.note(commands.length, clock.now() - start);
-      this.#finish(entries, commands.length, through, settled);
+      this.#time = time;
+      this.#finish(entries, commands.length, { index: through, term: last.term, time }, settled);
     };
     if (isThenable(results)) {
       return Promise.resolve(results).then(finish, (error: unknown) => {
@@ -223,15 +240,15 @@ export class Applier<Result> {
     const commands: CommandEntry[] = [];
     for (const entry of entries) {
       if (entry.kind !== 'command') continue;
-      const { kind, index, term, data } = entry;
-      commands.push({ kind, index, term, data: this.#copies.copy(data) });
+      const { kind, index, term, time, data } = entry;
+      commands.push({ kind, index, term, time, data: this.#copies.copy(data) });
     }
     return commands;
   }
 
-  #finish(entries: readonly Entry[], commands: number, through: number, results: readonly Result[]): void {
+  #finish(entries: readonly Entry[], commands: number, through: AppliedPosition, results: readonly Result[]): void {
     const fault = faultOf(results, commands);
-    if (fault !== undefined) throw machineFailed(`applied entries up to ${through}`, new TypeError(fault));
+    if (fault !== undefined) throw machineFailed(`applied entries up to ${through.index}`, new TypeError(fault));
     if (!this.#closed) this.#options.onApplied(entries, through, results);
   }
 }

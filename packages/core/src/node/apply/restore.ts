@@ -6,8 +6,9 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { decodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 
 /**
- * Restores the installed snapshot, whose last entry is the base of the log. The store may also
- * contain a newer snapshot that is complete but not installed yet.
+ * Restores the installed snapshot, whose last entry is the base of the log. Resolves with the log
+ * time of that entry. The store may also contain a newer snapshot that is complete but not
+ * installed yet.
  */
 export async function restoreInstalled(
   base: Base,
@@ -15,12 +16,13 @@ export async function restoreInstalled(
   store: SnapshotStore | undefined,
   compression: SnapshotCompression | undefined,
   ended: () => boolean,
-): Promise<void> {
+): Promise<number> {
   const held = (await store?.list()) ?? [];
   const installed = held.find(({ last }) => last.index === base.index && last.term === base.term);
   if (store === undefined || installed === undefined)
     throw new KontikiError('KONTIKI_LOST_DATA', `The snapshot of entry ${base.index} was installed, but it is gone.`);
   await restore(machine, store, installed, compression, ended);
+  return installed.time ?? 0;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function restore(
   compression: SnapshotCompression | undefined,
   ended: () => boolean = () => false,
 ): Promise<void> {
-  const { id, last, version } = meta;
+  const { id, last, time = 0, version } = meta;
   if (version > (machine.version ?? 0)) {
     throw new KontikiError(
       'KONTIKI_FORMAT',
@@ -56,7 +58,7 @@ export async function restore(
     }
   }
   try {
-    await machine.restore?.(chunks(), { ...last, version });
+    await machine.restore?.(chunks(), { ...last, time, version });
   } catch (error) {
     if (damage !== undefined && isKontikiError(damage)) throw damage;
     throw machineFailed(`restored the snapshot of entry ${last.index}`, error);

@@ -1,5 +1,5 @@
 import { KontikiError } from '../../errors.js';
-import type { Position } from '../../log/entry.js';
+import type { AppliedPosition } from '../../log/entry.js';
 import type { Clock } from '../../ports/clock.js';
 import type { ReadsReady } from '../../protocol/output.js';
 import { badOption, type Names } from '../options.js';
@@ -24,7 +24,7 @@ interface WaitingRead {
   index: number | undefined;
   isWaiting: boolean;
   readonly minIndex: number;
-  readonly serve: (at: Position) => void;
+  readonly serve: (at: AppliedPosition) => void;
   readonly fail: (error: Error) => void;
 }
 
@@ -46,8 +46,8 @@ export interface ReadOptions extends CallOptions {
 
 export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true, minIndex: true };
 
-/** The function that a read runs. It receives the position of the last applied entry. */
-export type Read<T> = (at: Position) => T;
+/** The function that a read runs. It receives the position and the log time of the last applied entry. */
+export type Read<T> = (at: AppliedPosition) => T;
 
 /** Returns an error if the arguments of a read are invalid; undefined otherwise. */
 export function refuseRead(
@@ -62,7 +62,7 @@ export function refuseRead(
 }
 
 /** Runs a read's function and settles the call with the result. */
-export function serveRead<T>(call: Call<T>, read: Read<T>, at: Position): void {
+export function serveRead<T>(call: Call<T>, read: Read<T>, at: AppliedPosition): void {
   try {
     const value = read(at);
     if (isThenable(value)) {
@@ -123,7 +123,7 @@ export class ReadQueue {
    * Runs the confirmed reads with an index up to the last applied entry, whose position is `at`.
    * Returns whether the time slice ended before all of these reads had run.
    */
-  serve(at: Position): boolean {
+  serve(at: AppliedPosition): boolean {
     const until = this.#clock.now() + SLICE_MS;
     for (const [index, reads] of this.#confirmed) {
       if (index > at.index) continue;

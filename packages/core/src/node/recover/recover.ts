@@ -8,6 +8,7 @@ import { callOptions, limitedAlone } from '../calls/limited.js';
 import { withOpenStores, type OpenStores } from '../move/compare.js';
 import { badOption, type Names } from '../options.js';
 import { lastOf, membershipIn, survey, type InspectOptions, type Survey } from './inspect.js';
+import { logTimeAt } from '../start/log-time.js';
 import { onlyVoter } from './only-voter.js';
 
 export interface RecoverOptions extends InspectOptions {
@@ -89,12 +90,13 @@ async function recover({ log }: OpenStores, found: Survey, options: RecoverOptio
   const last = lastOf(state);
   const term = Math.max(state.ballot?.term ?? 0, last.term) + 1;
   const index = last.index + 1;
+  const time = (await logTimeAt(last.index, log, state, found.snapshot)) || undefined;
   // Finish an interrupted installation of a snapshot now. Otherwise the next start would do so, and
   // would discard the new entry together with the old log.
   if (isReplaced) await log.reset(state.base);
   await log.append({
     ballot: { term, votedFor: server },
-    entries: [{ kind: 'membership', index, term, membership }],
+    entries: [{ kind: 'membership', index, term, time, membership }],
     committed: index,
   });
   return { index, term, epoch: membership.epoch };

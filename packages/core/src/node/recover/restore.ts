@@ -101,7 +101,7 @@ async function restoreInto(
 
 /** Returns the description of the restored snapshot, adapted to its new cluster. */
 function restoredMeta(
-  { id, cluster: old, last, membership: { membership: previous }, version }: SnapshotMeta,
+  { id, cluster: old, last, time, membership: { membership: previous }, version }: SnapshotMeta,
   { cluster, server, address, metadata = '' }: RestoreOptions,
 ): SnapshotMeta {
   if (cluster === old) {
@@ -115,6 +115,7 @@ function restoredMeta(
     id: randomHex(16),
     cluster,
     last,
+    time,
     membership: { index: last.index, membership },
     genesis,
     version,

@@ -17,7 +17,7 @@ export interface TakerOptions {
   readonly store: SnapshotStore;
   readonly machine: StateMachine;
   readonly compression: SnapshotCompression | undefined;
-  readonly applier: Pick<Applier<unknown>, 'runBetweenBatches'>;
+  readonly applier: Pick<Applier<unknown>, 'runBetweenBatches' | 'time'>;
   readonly clock: Clock;
   readonly random: () => number;
   /** Maximum time to wait for the end of the current batch, in milliseconds. */
@@ -117,7 +117,7 @@ export class SnapshotTaker {
   }
 
   #meta(): SnapshotMeta {
-    const { identity, log, machine, random } = this.#options;
+    const { applier, identity, log, machine, random } = this.#options;
     const { cluster, genesis } = identity;
     const index = log.applied;
     const membership = log.membershipAt(index);
@@ -125,7 +125,9 @@ export class SnapshotTaker {
     if (membership === undefined || term === undefined || genesis === undefined)
       throw new KontikiError('KONTIKI_LOST_DATA', 'A blank server has no state to take a snapshot of.');
     const id = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16)).join('');
-    return { id, cluster, last: { index, term }, membership, genesis, version: machine.version ?? 0 };
+    // In a log without log times, the snapshot has none either, so that all members can read it.
+    const time = applier.time || undefined;
+    return { id, cluster, last: { index, term }, time, membership, genesis, version: machine.version ?? 0 };
   }
 }
 

@@ -4,6 +4,7 @@ import type { LogState, LogStore, Owner } from '../../ports/log-store.js';
 import { silentLogger } from '../../ports/logger.js';
 import type { SnapshotInfo, SnapshotStore } from '../../ports/snapshot-store.js';
 import { restore } from '../apply/restore.js';
+import { logTimeAt } from './log-time.js';
 import type { NodeOptions } from '../options.js';
 import { countStart } from './count-start.js';
 import { checkLogMatches, holds, replaced } from './fit.js';
@@ -23,6 +24,10 @@ export interface AlignedStores {
    */
   readonly life: StoreLife | undefined;
   readonly applied: number;
+  /** The log time of the last entry that the state machine has applied, in milliseconds. */
+  readonly appliedTime: number;
+  /** The log time of the last entry of the log, in milliseconds. */
+  readonly lastTime: number;
   /** The newest usable snapshot. */
   readonly snapshot: SnapshotInfo | undefined;
   /** Ids of damaged snapshots. */
@@ -39,7 +44,15 @@ export async function alignStores(
   onOpened: (store: LogStore | SnapshotStore) => void = () => {},
 ): Promise<AlignedStores> {
   const aligned = await align(parts, owner, onOpened);
-  return { ...aligned, life: await countStart(parts.log, aligned.state, parts.random ?? Math.random) };
+  const { state, applied, snapshot } = aligned;
+  const lastTime = await logTimeAt(state.last, parts.log, state, snapshot);
+  const appliedTime = await logTimeAt(applied, parts.log, state, snapshot);
+  return {
+    ...aligned,
+    lastTime,
+    appliedTime,
+    life: await countStart(parts.log, aligned.state, parts.random ?? Math.random),
+  };
 }
 
 /**
@@ -52,7 +65,7 @@ async function align(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,
   owner: Owner,
   onOpened: (store: LogStore | SnapshotStore) => void,
-): Promise<Omit<AlignedStores, 'life'>> {
+): Promise<Omit<AlignedStores, 'life' | 'lastTime' | 'appliedTime'>> {
   const opened = await log.open(owner);
   onOpened(log);
   if (snapshots !== undefined) {

@@ -2,7 +2,7 @@ import { isVoter, type Ballot, type Entry, type MembershipEntry, type Message, t
 import type { Raft, Write } from '@kontiki/core/protocol';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
-import { Entries, type OnQuorum } from '../entries.js';
+import { Entries, type LatestTime, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import { Levels } from '../levels.js';
 import type { InvariantChecker } from '../invariant-checker.js';
@@ -58,13 +58,18 @@ export class Checks {
   readonly #levels: Levels;
   readonly #onElected: (id: ServerId) => void;
 
-  constructor(invariants: InvariantChecker, onQuorum: OnQuorum, onElected: (id: ServerId) => void) {
+  constructor(
+    invariants: InvariantChecker,
+    onQuorum: OnQuorum,
+    latestTime: LatestTime,
+    onElected: (id: ServerId) => void,
+  ) {
     this.#invariants = invariants;
     this.#ballots = new Ballots(invariants);
     this.#freshness = new Freshness(invariants);
     this.#levels = new Levels(invariants);
     this.#onElected = onElected;
-    this.#entries = new Entries(invariants, onQuorum);
+    this.#entries = new Entries(invariants, onQuorum, latestTime);
   }
 
   check(invariant: Invariant, holds: boolean, broken: () => string): void {

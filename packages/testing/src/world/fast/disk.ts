@@ -76,7 +76,7 @@ export class ModelDisk {
       entry.kind === 'membership' ? [{ index: entry.index, membership: entry.membership }] : [],
     );
     const base = { index: 0, term: 0, membership: undefined };
-    return { ballot, base, last: entries.length, terms, memberships, committed };
+    return { ballot, base, last: entries.length, time: entries.at(-1)?.time, terms, memberships, committed };
   }
 
   /** The last index in all writes issued so far, durable or not. */

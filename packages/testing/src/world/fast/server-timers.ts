@@ -1,3 +1,4 @@
+import { drawRate } from '../drift.js';
 import type { ServerContext } from './context.js';
 
 /**
@@ -23,7 +24,7 @@ export class ServerTimers {
   start(): void {
     const { random, mix } = this.#world;
     this.#life += 1;
-    this.#rate = 1 + mix.strength.drift * random.between(-0.1, 0.1);
+    this.#rate = drawRate(mix, random);
     this.#offset = random.between(0, 1e6);
     this.#timerAt = Infinity;
   }

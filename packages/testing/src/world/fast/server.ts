@@ -10,7 +10,7 @@ import {
 } from '@kontiki/core';
 import { RawNode, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
 import type { FaultTarget } from '../faults.js';
-import { MAX_LEVEL, readAs } from '../levels.js';
+import { levelOf, MAX_LEVEL, readAs } from '../levels.js';
 import type { ServerContext } from './context.js';
 import { crashBetween } from './crash-between.js';
 import type { DiskCopy, ModelDisk } from './disk.js';
@@ -241,8 +241,7 @@ export class ModelServer implements FaultTarget {
    */
   install(by: number): void {
     if (this.#raw !== undefined) return;
-    const levels = this.disk.entries.map((entry) => (entry.kind === 'membership' ? entry.membership.level : 0));
-    this.#level = Math.min(MAX_LEVEL, Math.max(this.#level + by, 1, ...levels));
+    this.#level = Math.min(MAX_LEVEL, Math.max(this.#level + by, 1, ...this.disk.entries.map(levelOf)));
     this.#world.trace?.(`${this.id} gets a version of level ${this.#level}`);
   }
 

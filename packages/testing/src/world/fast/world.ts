@@ -1,7 +1,16 @@
-import { membershipOf, type MembershipEntry, type Message, type ServerId, type StoreId } from '@kontiki/core';
+import {
+  membershipOf,
+  type MembershipEntry,
+  type Message,
+  type ServerId,
+  type ServerInfo,
+  type StoreId,
+} from '@kontiki/core';
+import { LEVEL } from '@kontiki/core/protocol';
 import { Random } from '../../random.js';
 import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
+import { latestLogTime } from '../drift.js';
 import { InvariantChecker } from '../invariant-checker.js';
 import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
@@ -53,6 +62,7 @@ class World {
     this.checks = new Checks(
       checker,
       (_id, index, term) => this.#isOnQuorum(index, term),
+      latestLogTime(this.schedule),
       (id) => this.#faults.onElected(this.#server(id)),
     );
     const { servers, strength } = this.mix;
@@ -63,12 +73,12 @@ class World {
       this.hash(message.term);
       this.#server(to).receive(from, message);
     });
-    this.first = firstEntry(ids.slice(0, servers), this.mix.founding);
+    this.first = firstEntry(ids.slice(0, servers), this.mix.founding, strength.levels > 0 ? 1 : LEVEL);
     const levels = new Random(seed, 'levels');
     this.servers = ids.map((id) => {
       const disk = new ModelDisk(this.schedule, new Random(seed, `disk ${id}`), this.mix);
       if (this.first.membership.servers.has(id)) disk.bootstrap(this.first);
-      return new ModelServer(id, disk, strength.levels > 0 ? levels.pick([1, 2, 2, MAX_LEVEL]) : 1, this);
+      return new ModelServer(id, disk, strength.levels > 0 ? levels.pick([1, 2, 2, MAX_LEVEL]) : LEVEL, this);
     });
     this.#faults = new Faults(this, new Random(seed, 'faults'));
   }
@@ -322,8 +332,9 @@ class World {
   }
 }
 
-function firstEntry(ids: readonly ServerId[], founding: boolean): MembershipEntry {
-  const founded = membershipOf(ids.map((id) => [id, { address: `simulated:${id}`, metadata: '' }]));
+function firstEntry(ids: readonly ServerId[], founding: boolean, level: number): MembershipEntry {
+  const infos = ids.map((id): [ServerId, ServerInfo] => [id, { address: `simulated:${id}`, metadata: '' }]);
+  const founded = membershipOf(infos, [], level);
   const membership = { ...founded, founded: !founding || ids.length === 1 };
   return { kind: 'membership', index: 1, term: 1, membership };
 }

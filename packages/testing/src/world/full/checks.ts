@@ -1,7 +1,7 @@
 import type { ApplyBatch, LogState, LogWrite, MembershipEntry, Message, ServerId, Status } from '@kontiki/core';
 import { Ballots } from '../ballots.js';
 import { noCounts, type Counts } from '../counts.js';
-import { Entries, type OnQuorum } from '../entries.js';
+import { Entries, type LatestTime, type OnQuorum } from '../entries.js';
 import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
@@ -44,6 +44,7 @@ export class NodeChecks {
   readonly #mix: Mix;
   readonly #ballots: Ballots;
   readonly #servers: () => readonly Observed[];
+  readonly #latestTime: LatestTime;
   readonly #entries: Entries;
   readonly #seen = new Map<ServerId, Seen>();
   /** All memberships that were ever appended, by the index and term of their entry. */
@@ -55,10 +56,17 @@ export class NodeChecks {
   /** Term of each acknowledged entry, by index. */
   readonly acknowledged: Map<number, number> = new Map();
 
-  constructor(invariants: InvariantChecker, mix: Mix, servers: () => readonly Observed[], before?: Before) {
+  constructor(
+    invariants: InvariantChecker,
+    mix: Mix,
+    servers: () => readonly Observed[],
+    latestTime: LatestTime,
+    before?: Before,
+  ) {
     this.invariants = invariants;
     this.#mix = mix;
     this.#servers = servers;
+    this.#latestTime = latestTime;
     this.counts = before?.counts ?? noCounts();
     this.#ballots = new Ballots(invariants);
     this.freshness = new Freshness(invariants);
@@ -68,7 +76,7 @@ export class NodeChecks {
           (server) => server.id === id && (server.log.durable.covers(index) || server.log.durable.at(index) === term),
         ),
       );
-    this.#entries = before?.entries.recovered(before.terms, onQuorum) ?? new Entries(invariants, onQuorum);
+    this.#entries = before?.entries.recovered(before.terms, onQuorum) ?? new Entries(invariants, onQuorum, latestTime);
   }
 
   /**
@@ -78,7 +86,8 @@ export class NodeChecks {
   recovered(last: number, termAt: (index: number) => number | undefined): NodeChecks {
     const terms = Array.from({ length: last }, (_, i) => termAt(i + 1) ?? this.#entries.termOf(i + 1) ?? 0);
     const { counts, invariants } = this;
-    const next = new NodeChecks(invariants, this.#mix, this.#servers, { counts, entries: this.#entries, terms });
+    const before = { counts, entries: this.#entries, terms };
+    const next = new NodeChecks(invariants, this.#mix, this.#servers, this.#latestTime, before);
     for (const [index, term] of this.acknowledged) if (terms[index - 1] === term) next.acknowledged.set(index, term);
     return next;
   }

@@ -13,6 +13,7 @@ import {
 import type { Random } from '../../random.js';
 import type { SimulatedDisk } from '../../simulated-disk.js';
 import type { Request, Environment } from '../../workload/workload.js';
+import { drawRate } from '../drift.js';
 import type { FaultTarget } from '../faults.js';
 import { applyMs } from './machine-speed.js';
 import { ignoreViolation, Violation } from '../violation.js';
@@ -96,14 +97,14 @@ export class NodeServer implements FaultTarget {
   /** Starts a process without a node. */
   startProcess(): Process {
     const { schedule, mix, trace } = this.#world;
-    const { drift, lateTimers, slowLoops } = mix.strength;
+    const { lateTimers, slowLoops } = mix.strength;
     const random = this.#random;
     this.life += 1;
     trace?.(`${this.id} starts`);
     const process = new Process(
       schedule,
       {
-        rate: 1 + drift * random.between(-0.1, 0.1),
+        rate: drawRate(mix, random),
         loop: () => (this.#world.healed ? 0 : random.between(0, slowLoops * 0.25) * mix.timings.election),
         lateness: () => (!this.#world.healed && random.chance(lateTimers * 0.1) ? random.between(0, 1_000) : 0),
       },

@@ -5,6 +5,7 @@ import { KeyValueWorkload } from '../../workload/key-value.js';
 import type { Environment, Workload } from '../../workload/workload.js';
 import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
+import { latestLogTime } from '../drift.js';
 import { Faults, type FaultTarget } from '../faults.js';
 import { InvariantChecker } from '../invariant-checker.js';
 import { drawMix, type Mix } from '../mix.js';
@@ -59,7 +60,8 @@ class World {
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
-    this.checks = new NodeChecks(new InvariantChecker(new Set(invariants)), this.mix, () => this.servers);
+    const checker = new InvariantChecker(new Set(invariants));
+    this.checks = new NodeChecks(checker, this.mix, () => this.servers, latestLogTime(this.schedule));
     this.#random = new Random(seed, 'world');
     const { servers, strength } = this.mix;
     const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
