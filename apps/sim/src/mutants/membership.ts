@@ -173,8 +173,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an entry of an unknown kind is skipped',
     file: 'wire/entries.ts',
-    find: 'entries.push(readEntry(kind, index, term, payload));',
-    replace: 'if (kind <= KIND.membership) entries.push(readEntry(kind, index, term, payload));',
+    find: 'entries.push(readEntry(kind & ~HAS_TIME, { index, term, time }, payload));',
+    replace:
+      'if ((kind & ~HAS_TIME) <= KIND.membership) entries.push(readEntry(kind & ~HAS_TIME, { index, term, time }, payload));',
     rare: { why: 'No version writes such entries yet.', test: 'packages/core/test/wire/newer.test.ts' },
   },
 ];

@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.js';
 import { mutants as membership } from './membership.js';
 import { protocolMutants as forwarding } from './forwarding.js';
+import { protocolMutants as logTime } from './log-time.js';
 import { mutants as stores } from './stores.js';
 import { mutants as turns } from './turns.js';
 
@@ -292,6 +293,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...membership,
   ...stores,
+  ...logTime,
   ...forwarding,
   ...turns,
 ];

@@ -13,8 +13,9 @@ export function drawRate({ strength }: Mix, random: Random): number {
 
 /**
  * Returns a function that computes the highest log time that a server may stamp now. No server ran
- * before the world began, and no clock runs faster than the fastest drifting one.
+ * before the world began, and no clock runs faster than the fastest drifting one. There is no limit
+ * in a world whose clocks jump forward.
  */
-export function latestLogTime(schedule: Schedule): LatestTime {
-  return () => schedule.now * (1 + MAX_DRIFT) + 1;
+export function latestLogTime(schedule: Schedule, { strength }: Mix): LatestTime {
+  return () => (strength.clockJumps > 0 ? Infinity : schedule.now * (1 + MAX_DRIFT) + 1);
 }

@@ -62,7 +62,7 @@ class World {
     this.checks = new Checks(
       checker,
       (_id, index, term) => this.#isOnQuorum(index, term),
-      latestLogTime(this.schedule),
+      latestLogTime(this.schedule, this.mix),
       (id) => this.#faults.onElected(this.#server(id)),
     );
     const { servers, strength } = this.mix;

@@ -61,7 +61,7 @@ class World {
     this.makeSnapshots = options.snapshots;
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
     const checker = new InvariantChecker(new Set(invariants));
-    this.checks = new NodeChecks(checker, this.mix, () => this.servers, latestLogTime(this.schedule));
+    this.checks = new NodeChecks(checker, this.mix, () => this.servers, latestLogTime(this.schedule, this.mix));
     this.#random = new Random(seed, 'world');
     const { servers, strength } = this.mix;
     const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
