@@ -22,7 +22,7 @@ it.each([
   ['a prefix of the token', { authorization: `Bearer ${token.slice(0, -1)}` }, 401],
   ['another scheme', { authorization: `Basic ${token}` }, 401],
   ['an empty token', { authorization: 'Bearer ' }, 401],
-])('a node with a token answers a request with %s with status %s', (_, headers, status) => {
+])('a node with a token answers a request that has %s with status %s', (_, headers, status) => {
   expect(statusOf(new Access({ token }), false, headers)).toBe(status);
 });
 
@@ -50,6 +50,6 @@ it.each([
   ['POST', 403],
   ['DELETE', 403],
   ['GET', 200],
-])('a %s from a page in a browser is answered with status %i', (method, status) => {
+])('a %s from a web page is answered with status %i', (method, status) => {
   expect(statusOf(new Access(), false, { origin: 'https://evil.example' }, method)).toBe(status);
 });

@@ -1,4 +1,4 @@
-// Shows that nodes find each other again after their ports were changed in cluster.json.
+// Shows that nodes find each other again after their ports have been changed in cluster.json.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -115,7 +115,7 @@ async function removeAndKill(kind: 'leader' | 'follower'): Promise<void> {
   await caughtUp(victim);
 }
 
-it('a rolling restart of three servers under load has no unknown outcome', async () => {
+it('a rolling restart of three servers under load leaves no outcome unknown', async () => {
   await create(3, 0);
   const load = new Load(cluster, 8, 'rolling');
   const written = async (count: number): Promise<void> => {

@@ -84,7 +84,7 @@ it('a write to a node that does not speak TLS was certainly not sent', async () 
   expect(received).toEqual([]);
 });
 
-it('a KvServer refuses clients with TLS 1.1', async () => {
+it('a KvServer refuses clients that use TLS 1.1', async () => {
   const { server } = await startServer(await authority.issue('demo', 'n1'));
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
   await expect(connected(server.port, old)).rejects.toThrow(/alert protocol version/);

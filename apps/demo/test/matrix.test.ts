@@ -1,7 +1,7 @@
 // Shows that every store works with every transport. For each combination, a cluster of three nodes
 // writes, compacts its logs, catches up by a snapshot, and changes its leader. Prints a table of
-// results. Also shows that a cluster on every store can be recovered after the loss of its
-// majority, and can be restored.
+// results. Also shows that a cluster on any store can be recovered after losing its majority, and
+// can be restored.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -192,7 +192,7 @@ describe('every store with every transport', () => {
     console.log(`every store with every transport:\n${text.join('\n')}`);
   });
 
-  it.each(cells)('a cluster on $store with $wire elects, compacts and catches up', async ({ store, wire }) => {
+  it.each(cells)('a cluster on $store with $wire elects leaders, compacts and catches up', async ({ store, wire }) => {
     const cluster = new Cluster(store, wire);
     try {
       await cluster.bootstrap();

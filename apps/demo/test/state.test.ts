@@ -13,7 +13,7 @@ function apply(machine: KvMachine, command: Omit<KvCommand, 'condition'> & { rea
   machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index });
 }
 
-/** Returns a machine with values of 1 KiB, enough of them for many chunks of state. */
+/** Returns a machine with enough values of 1 KiB for many chunks of state. */
 function filled(count = 500): KvMachine {
   const machine = new KvMachine();
   for (let i = 0; i < count; i += 1) {

@@ -150,8 +150,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * @internal Runs an asynchronous operation. Calls `start` immediately, and the function that
-   * `start` returned after the delay.
+   * @internal Runs an asynchronous operation. Calls `start` immediately. After the delay, calls the
+   * function that `start` returned.
    */
   async run<T>(life: number, operation: DiskOperation, start: () => () => T): Promise<T> {
     if (!this.enter(life, operation)) return never();

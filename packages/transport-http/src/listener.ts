@@ -16,7 +16,7 @@ import {
 import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
 
-/** Maximum number of connections from each server that may connect. A peer uses three. */
+/** Maximum number of connections from one server. A peer uses three. */
 const CONNECTIONS_PER_SERVER = 4;
 
 /** Called for each request with a valid handshake. */

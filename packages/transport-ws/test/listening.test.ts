@@ -65,7 +65,7 @@ it('the application’s server closes although peers are connected to it', async
   expect(a.lines.map(({ text }) => text)).toEqual([
     'closed 1 connections from peers, because the application closed its server',
   ]);
-  // The server may listen again.
+  // The application may start its server again.
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));

@@ -17,8 +17,8 @@ export interface MemberList {
 }
 
 /**
- * Maximum duration of a membership change in milliseconds, including retries. A new voter must
- * receive the log.
+ * Maximum duration of a membership change in milliseconds, including retries. It is long because a
+ * new voter must first receive the log.
  */
 const LIMIT = 70_000;
 

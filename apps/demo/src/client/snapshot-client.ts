@@ -30,9 +30,7 @@ export class SnapshotClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
 
-  /**
-   * `timeoutMs` is the time without data from a node after which the client tries the next node.
-   */
+  /** If no data arrives from a node for `timeoutMs`, the client tries the next node. */
   constructor(http: HttpClient, urls: readonly string[], timeoutMs: number) {
     this.#http = http;
     this.#urls = urls;

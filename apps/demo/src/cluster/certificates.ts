@@ -8,10 +8,7 @@ import { writeAtomically } from './write-atomically.js';
 
 const AUTHORITY = 'authority';
 
-/**
- * Loads the library that creates certificates only when it is needed, because loading it takes a
- * second.
- */
+/** Loads the certificate library only when it is needed, because loading it takes a second. */
 const loadAuthority = async (): Promise<typeof Authority> => (await import('./authority.js')).Authority;
 
 /** Returns the paths of a certificate and its key in the folder of a cluster. */
@@ -64,8 +61,8 @@ export function readCertificate(data: string, id: string): PeerTls {
 }
 
 /**
- * Reads the shared secrets in a file, one per line. The transport dials with the first secret. The
- * errors of the transport do not contain the secrets.
+ * Reads shared secrets from a file with one secret per line. The transport uses the first secret
+ * when it dials. Its errors never contain a secret.
  */
 export function readSecrets(path: string): SecurityOptions {
   let text: string;

@@ -65,7 +65,9 @@ function fileIn(data: string): string {
   return join(data, 'cluster.json');
 }
 
-/** Returns the nodes that may run: no node that was removed, or that a recovery left behind. */
+/**
+ * Returns the nodes that may run. Excludes nodes that were removed or that a recovery left behind.
+ */
 export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly DemoNode[] {
   return nodes.filter(({ leftBehind, removed }) => leftBehind !== true && removed !== true);
 }
@@ -105,7 +107,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
     nodes.length > 0 &&
     nodes.every(
       (node) =>
-        // The id is used as the name of a folder. The pattern alone would accept the array ['n1'].
+        // The id is used as a folder name. Check its type too, because the pattern alone would
+        // accept the array ['n1'].
         typeof node?.id === 'string' &&
         /^n[1-9]\d?$/.test(node.id) &&
         isPort(node.port) &&
@@ -125,8 +128,8 @@ function areDistinct(values: readonly unknown[]): boolean {
 }
 
 /**
- * Changes an existing cluster file. Waits while another process is changing the file, because
- * otherwise one of the two changes would be lost.
+ * Changes an existing cluster file. Waits while another process is changing the file. Otherwise,
+ * one of the two changes would be lost.
  */
 export async function updateClusterFile(
   data: string,
@@ -144,7 +147,10 @@ export async function updateClusterFile(
   }
 }
 
-/** Locks a folder, and retries because other processes lock it only for milliseconds. */
+/**
+ * Locks a folder. Retries if it is locked, because other processes hold the lock only for
+ * milliseconds.
+ */
 async function lockSoon(lock: () => Promise<Lock>, attempts = 100): Promise<Lock> {
   for (let attempt = 1; ; attempt += 1) {
     try {

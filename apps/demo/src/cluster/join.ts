@@ -82,8 +82,8 @@ async function ask(
 }
 
 /**
- * Requests that the cluster make a running node a voter. Resolves when the node is a voter. Gives up
- * when `stop` is aborted.
+ * Asks the cluster to make a running node a voter. Resolves when the node is a voter. Gives up when
+ * `stop` is aborted.
  */
 export async function join(
   data: string,

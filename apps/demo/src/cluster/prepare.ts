@@ -50,8 +50,8 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
 }
 
 /**
- * Returns the cluster of an interrupted restore of a snapshot, or else a new cluster of one node.
- * Does not write the cluster file. Throws if the folder belongs to another cluster.
+ * Returns the existing cluster if restoring a snapshot was interrupted, or otherwise a new cluster
+ * of one node. Does not write the cluster file. Throws if the folder belongs to another cluster.
  */
 export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
   const existing = readClusterFile(data);

@@ -16,7 +16,7 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
   /**
-   * Closes the database of the two stores, if they use one. Must be called after the stores are
+   * Closes the database that the two stores share, if any. Must be called after the stores are
    * closed.
    */
   readonly release: () => Promise<void>;

@@ -78,7 +78,7 @@ export class MembersApi {
       id,
       ...info,
       part: isVoter(membership as Membership, id) ? 'voter' : 'learner',
-      // Only the leader knows how much of the log each of the other members has.
+      // Only the leader knows how much of the log each other member has.
       match: id === this.#node.id ? last : (matches.get(id) ?? null),
     }));
     const { revision = null, level = null } = membership ?? {};

@@ -35,7 +35,7 @@ describe('quorum', () => {
     }
   });
 
-  it('a quorum before the founding consists of all voters', () => {
+  it('a quorum consists of all voters until the cluster is founded', () => {
     const unfounded = { ...joint(['a', 'b', 'c'], []), founded: false };
     const two = (id: string): boolean | undefined => id !== 'c' || undefined;
     expect(voteResult(unfounded, two)).toBe('pending');

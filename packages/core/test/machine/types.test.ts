@@ -93,7 +93,7 @@ it('inputs must be valid for both versions, and results may come from either ver
     return [
       // @ts-expect-error The previous version takes only numbers.
       node.execute('add', '5'),
-      // @ts-expect-error No type of input suits both versions.
+      // @ts-expect-error No input type is valid for both versions.
       node.execute('reset', true),
       // @ts-expect-error The newest version does not have this command.
       node.execute('old'),
@@ -102,7 +102,7 @@ it('inputs must be valid for both versions, and results may come from either ver
   expectTypeOf(calls).toBeFunction();
 });
 
-it('a version with another state needs migrate', () => {
+it('a version with a different state type needs migrate', () => {
   const definitions = (): unknown[] => [
     defineStateMachine({ previous: first(), initial: () => ({ total: 0 }), commands: {} }),
     // @ts-expect-error The state of version 1 has no sum.

@@ -22,7 +22,7 @@ const v1 = defineStateMachine({
   commands: { add: (state, amount: number) => (state.total += amount) },
   queries,
 });
-/** A second version that adds twice the amount and has one more command. */
+/** A second version that adds each number twice and has one more command. */
 const v2 = defineStateMachine({
   version: 2,
   previous: v1,

@@ -273,7 +273,7 @@ describe('refusals', () => {
     expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
 
-  it('a membership change that is aborted before its turn has no effect', async () => {
+  it('a membership change that is aborted before it starts has no effect', async () => {
     await nodes.cluster('a', 'b', 'c');
     const controller = new AbortController();
     const change = outcome(leader().members.remove('c', { signal: controller.signal }));
@@ -294,7 +294,7 @@ describe('refusals', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
-  it('a change that a node cannot follow to its end has an unknown outcome', async () => {
+  it('a change whose end a node cannot observe has an unknown outcome', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
     const change = outcome(old.members.setMetadata('b', 'x', { timeout: 100 }));

@@ -108,7 +108,7 @@ describe('restoreServer', () => {
     expect(await start()).toEqual(commands);
   });
 
-  it('a flipped bit or a missing end leaves a blank server, at every position', async () => {
+  it('a snapshot that is damaged or cut off at any position leaves a blank server', async () => {
     const all = Buffer.concat(await backup());
     const faulty = [...all.keys()].flatMap((i) => [all.with(i, all[i]! ^ 1), all.subarray(0, i)]);
     for (const bytesOfFile of faulty) {

@@ -88,7 +88,7 @@ describe('slices of calls', () => {
     deletes.mockRestore();
   });
 
-  it('a read that aborts its own call is subtracted only once from waiting reads', async () => {
+  it('a read that aborts its own call reduces the number of waiting reads only once', async () => {
     const clock = new VirtualClock();
     const calls = new Calls(clock);
     const queue = new ReadQueue(clock);

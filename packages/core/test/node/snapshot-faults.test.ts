@@ -85,7 +85,7 @@ describe('a snapshot with an unknown compression', () => {
 });
 
 describe('a snapshot that is replaced during its restore', () => {
-  it('a follower restores the newer snapshot, and loses nothing', async () => {
+  it('a follower restores a newer snapshot that replaces the one being restored', async () => {
     await cluster(['a', 'b', 'c'], policy);
     const behind = nodes.followers[0]?.id as string;
     await nodes.get(behind).close(atOnce);

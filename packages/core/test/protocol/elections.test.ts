@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Scenario, type ScenarioServer } from '@kontiki/testing';
 
-/**
- * Returns, for each vote and pre-vote reply of a server that is in flight, whether it grants the
- * vote.
- */
+/** Returns whether each vote reply and pre-vote reply in flight from a server grants the vote. */
 function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
   return [...cluster.underWay]
     .filter(
@@ -138,7 +135,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server that heard from a leader ignores candidates for a timeout (bugs.md#22)', () => {
+  it('a server that heard from a leader ignores candidates for an election timeout (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -257,9 +254,9 @@ describe('elections', () => {
   });
 
   it('a candidate that crashes before its term is durable receives no votes', () => {
-    // Suppose that a server sends its vote requests before its term is durable. It could win term 2
-    // and forget the term in a crash. It could then win term 2 again, and append other entries at
-    // the same indices.
+    // If a server sent its vote requests before its term was durable, it could win term 2 and
+    // forget the term in a crash. It could then win term 2 again, and append other entries at the
+    // same indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');

@@ -91,7 +91,7 @@ describe('adding servers', () => {
 });
 
 describe('removing servers', () => {
-  it('a removed server learns of its removal, and neither campaigns nor disturbs', () => {
+  it('a removed server learns of its removal and does not disrupt the cluster', () => {
     const cluster = led('a', 'b', 'c');
     change(cluster, 'a', { kind: 'remove', id: 'c' });
     cluster.elapse(6 * cluster.timings.election);

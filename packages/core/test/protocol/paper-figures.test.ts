@@ -19,7 +19,8 @@ describe('figures of the Raft paper', () => {
     cluster.startWith('l', leaderTerms, 7);
     cluster.startWith('x', follower);
     cluster.startWith('y', [1]);
-    // If the log of server x is more up to date, the vote of server y elects the leader.
+    // If the log of server x is more up to date than the leader's, l is elected by the vote of
+    // server y.
     cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     expect(cluster.terms('x')).toEqual([1, ...leaderTerms, 8]);

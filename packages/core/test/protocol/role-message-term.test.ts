@@ -124,8 +124,8 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     // messages from earlier terms get no reply.
     if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
     if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
-    // A pre-vote reply from an earlier term counts, but here it is only one of two refusals, which
-    // does not decide the election.
+    // A pre-vote reply from an earlier term counts, but here it is a refusal. One refusal does not
+    // decide the election.
     return unchanged;
   }
   if (order === 'higher') {

@@ -1,5 +1,5 @@
-// Shows when the disk of a server counts. All first servers of a cluster must take part in its
-// founding. After that, a server's votes and acknowledgements count only with the disk that the
+// Shows when the disk of a server counts. All initial servers of a cluster must take part in
+// founding it. After that, a server's votes and acknowledgements count only with the disk that the
 // membership names.
 import { membershipOf, type Member } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
@@ -38,7 +38,7 @@ function actual(cluster: Scenario, ...ids: string[]): Record<string, number | un
 }
 
 describe('the founding of a cluster', () => {
-  it('a cluster before its founding elects no leader without all of its first servers', () => {
+  it('a cluster that is not founded elects no leader without all initial servers', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.crash('c');
     cluster.elapse(20 * cluster.timings.election);
@@ -48,7 +48,7 @@ describe('the founding of a cluster', () => {
     expect(cluster.leaders).toHaveLength(1);
   });
 
-  it('the first leader records all stores and completes the founding in two entries', () => {
+  it('the first leader records all stores and founds the cluster in two entries', () => {
     const cluster = founded('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) expect(stores(cluster, id)).toEqual(actual(cluster, 'a', 'b', 'c'));
     const kindsOf = cluster.server('a').disk.entries.map(({ kind }) => kind);
@@ -59,7 +59,7 @@ describe('the founding of a cluster', () => {
     expect(cluster.raft('a').log.committed).toBe(5);
   });
 
-  it('a disk that is lost before the founding may be bootstrapped again', () => {
+  it('a disk that is lost before the cluster is founded may be bootstrapped again', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.isolate('c');
     cluster.elapse(5 * cluster.timings.election);
@@ -72,7 +72,7 @@ describe('the founding of a cluster', () => {
     expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
   });
 
-  it('a store that is recorded but lost before the founding ends is recorded again', () => {
+  it('a store that is lost before the cluster is founded is replaced by the new one', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.campaign('a');
     cluster.settle(({ to, message }) => to === 'c' && message.kind === 'append' && message.prevIndex === 2);
@@ -86,7 +86,7 @@ describe('the founding of a cluster', () => {
     expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
   });
 
-  it('a change before the founding is refused', () => {
+  it('a membership change is refused before the cluster is founded', () => {
     // Servers of an earlier version do not send the ids of their stores.
     const cluster = begun(['a', 'b', 'c'], false);
     cluster.elect('a');
@@ -241,7 +241,7 @@ describe('new servers', () => {
 });
 
 describe('learners', () => {
-  it('a heartbeat that is late for a replaced disk does not stop a learner', () => {
+  it('a late heartbeat for a replaced disk does not stop a learner', () => {
     const cluster = new Scenario(['a', 'b'], {
       membership: membershipOf([['a', addressOf('a')]]),
       stores: true,
@@ -307,7 +307,7 @@ describe('copies of a disk', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('delayed messages from an earlier life are dropped without a report', () => {
+  it('delayed messages from an earlier start of a server are dropped without a report', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.propose('a', 'X');
     cluster.settle({ from: 'c' });

@@ -217,8 +217,8 @@ export class ScenarioCluster {
   }
 
   /**
-   * Answers the oldest request of a server for entries that were evicted from memory. Returns false
-   * if there is no request.
+   * Answers a server's oldest request for entries that were evicted from memory. Returns false if
+   * there is no request.
    */
   readPage(id: ServerId): boolean {
     return this.server(id).readPage(this.#now);

@@ -88,8 +88,8 @@ export class ScenarioDisk {
 }
 
 /**
- * Returns the log as it is after a write. The written entries replace everything in the log from
- * their first index on.
+ * Returns the log as it will be after a write. The written entries replace everything in the log
+ * from their first index on.
  */
 function replaced(log: Entry[], { entries }: Write): Entry[] {
   const [first] = entries;

@@ -135,7 +135,7 @@ export class Entries {
     return indices;
   }
 
-  /** Called when a server applies an entry. `data` is the command of a command entry. */
+  /** Called when a server applies an entry. For a command entry, `data` is the command. */
   applied(id: ServerId, index: number, term: number, data?: Uint8Array): void {
     const known = this.#known[index]?.find((other) => other.term === term);
     this.#invariants.check(

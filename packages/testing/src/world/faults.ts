@@ -58,7 +58,7 @@ interface FaultNetwork {
 /** Copies of the servers' disks. */
 interface DiskCopies {
   backUp(server: ServerId): void;
-  /** Starts a server on its newest copy, if this can be noticed. */
+  /** Starts a server on its newest copy, if the other servers can notice this. */
   restore(server: ServerId): void;
 }
 

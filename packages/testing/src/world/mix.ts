@@ -145,8 +145,9 @@ export interface Mix {
   /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;
   /**
-   * Whether a fast world begins before the founding, as after `bootstrap`. Servers with lost disks
-   * are then bootstrapped again, which is a mistake once the cluster is founded.
+   * Whether a fast world begins with a cluster that is not founded yet, as after `bootstrap`.
+   * Servers with lost disks are then bootstrapped again, which is a mistake once the cluster is
+   * founded.
    */
   readonly founding: boolean;
   /** Snapshot policy of all nodes. */

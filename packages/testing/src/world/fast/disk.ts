@@ -110,8 +110,8 @@ export class ModelDisk {
   }
 
   /**
-   * Returns whether the server counts as one that holds an entry. If `store` is set, only the disk
-   * with that id counts. An older copy of a disk never counts.
+   * Returns whether the server counts as holding an entry. If `store` is set, only the disk with
+   * that id counts. An older copy of a disk never counts.
    */
   counts(index: number, term: number, store: StoreId | undefined): boolean {
     const isOwn = !this.isCopy && (store === undefined || store === this.life?.id);

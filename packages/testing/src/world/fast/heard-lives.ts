@@ -1,6 +1,9 @@
 import type { Message, ServerId, StoreId, StoreLife } from '@kontiki/core';
 
-/** Remembers the newest life of each peer's store that one server process has heard of. */
+/**
+ * Remembers the newest life of each peer's store that one server process has heard of. A life
+ * consists of the store's id and the number of its starts.
+ */
 export class HeardLives {
   readonly #incarnation: number;
   readonly #newest = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();

@@ -11,7 +11,7 @@ export class ServerTimers {
   #life = 0;
   #rate = 1;
   #offset = 0;
-  /** World time at which the timer fires. */
+  /** The simulated time at which the timer fires. The server's own clock may differ from it. */
   #timerAt = Infinity;
 
   constructor(world: ServerContext, onTimer: () => void) {

@@ -117,7 +117,7 @@ class World {
    */
   #heal(): void {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each drawn between T and 2T.
+    // Allow ten election timeouts, each of which is drawn between T and 2T.
     const patience = 10 * 2 * election;
     this.trace?.('all faults end');
     this.healed = true;

@@ -9,7 +9,7 @@ import type { NodeServer } from './server.js';
 
 /** The parts of a world that clients use. */
 interface ClientContext {
-  /** Whether all faults of the world have ended. */
+  /** Whether all injected faults have ended. */
   readonly healed: boolean;
   readonly schedule: Schedule;
   readonly mix: Mix;
@@ -34,7 +34,7 @@ export class Clients {
    */
   #moments = 0;
 
-  /** `requests` is the number of earlier requests in the world. */
+  /** `requests` is the number of requests that earlier clients have sent. */
   constructor(world: ClientContext, random: Random, requests = 0) {
     this.#world = world;
     this.#random = random;
@@ -46,7 +46,7 @@ export class Clients {
     for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
   }
 
-  /** Number of requests so far in the world. */
+  /** Number of requests sent so far, including those of earlier clients. */
   get requests(): number {
     return this.#requests;
   }
