@@ -92,7 +92,7 @@ function ids(letter: string, ranges: string): string[] {
 
 type Reference = readonly [kind: string, name: string];
 
-/** Returns the references of each bug by its id. A bug is a heading of level three. */
+/** Returns each bug's references, by the bug's id. A bug is a heading of level three. */
 function bugsOf(page: string): Map<string, readonly Reference[]> {
   const bugs = new Map<string, Reference[]>();
   let references: Reference[] | undefined;

@@ -128,8 +128,8 @@ export async function use(node: TypedNode<typeof counter>): Promise<number> {
 
 /**
  * Writes three kinds of projects: the first example of each package, a typed state machine, and
- * core alone in a browser. Omits the test suites, whose types are those of a test runner. Returns
- * the names of the projects.
+ * core alone in a browser. Omits the test suites, because their types come from a test runner.
+ * Returns the names of the projects.
  */
 function projects(folderOfProject: string): string[] {
   const files = compiled.flatMap((short) => {

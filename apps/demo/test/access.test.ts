@@ -5,7 +5,7 @@ import { Access } from '../src/http/access.js';
 
 const [token, adminToken] = ['token-of-clients', 'token-of-operators'];
 
-/** Returns the status with which a request is refused, or 200 if it is served. */
+/** Returns the status of the response if a request is refused, or 200 if the request is served. */
 function statusOf(access: Access, isAdmin: boolean, headers: IncomingMessage['headers'], method = 'GET'): number {
   try {
     access.check({ method, headers } as IncomingMessage, isAdmin);

@@ -16,7 +16,7 @@ const pairs = [
 ] as const;
 const isShort = process.env['CHURN_ALL'] === undefined;
 const tested = isShort ? pairs.slice(0, 1) : pairs;
-/** Size to which the cluster grows from one server. */
+/** Number of servers to which the cluster grows. It starts with one server. */
 const GROWN = isShort ? 3 : 5;
 
 /** Flags for frequent snapshots, so that new servers start from a snapshot. */

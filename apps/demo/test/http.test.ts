@@ -26,7 +26,7 @@ import { eventually } from './cluster.js';
 
 /** A log whose writes can be held. Held writes either never finish or all fail. */
 class HeldLog extends MemoryLog {
-  /** The error with which held writes reject; undefined while writes are not held. */
+  /** The error that held writes reject with; undefined while writes are not held. */
   fault: Promise<never> | undefined;
 
   override append(write: Parameters<MemoryLog['append']>[0]): Promise<void> {

@@ -109,7 +109,7 @@ class Cluster {
     return (this.#members[id] = await this.#wire.address(id));
   }
 
-  /** Calls a function with the closed stores of a server that is stopped. */
+  /** Calls a function with the closed stores of a stopped server. */
   async withStores<T>(id: string, use: (stores: Stores) => Promise<T>): Promise<T> {
     const data = this.#data.get(id)!;
     try {

@@ -1,7 +1,7 @@
 import { FolderLockedError, type File, type Folder, type Lock } from '@kontiki/files';
 import { Inode } from './inode.js';
 
-/** A disk operation of a store. */
+/** An operation that a store performs on a disk. */
 export interface DiskOperation {
   readonly kind: 'list' | 'open' | 'create' | 'rename' | 'remove' | 'sync' | 'write' | 'datasync' | 'read' | 'allocate';
   /** Name of the file. Empty for operations on the folder. */

@@ -54,7 +54,7 @@ it('a transport on a path of the application’s server does not affect other pa
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
-it('the application’s server closes although peers are connected to it', async () => {
+it('the application’s server closes even if peers are connected to it', async () => {
   const server = await applicationServer();
   const [a, b] = [await started('a', { server, limits: { pingIntervalMs: 50 } }), await started('b')];
   b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));

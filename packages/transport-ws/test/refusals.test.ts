@@ -42,7 +42,7 @@ async function refusedReason(server: TestServer, options: Dial): Promise<string 
 
 it('a peer that answers with an unexpected id is refused', async () => {
   const a = await started('a');
-  // Start a server with the id c that accepts every client.
+  // Start a server with the id `c` that accepts every client.
   const { WebSocketServer } = await import('ws');
   const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
   after(() => impostor.close());

@@ -17,7 +17,7 @@ export interface NodeResponse<Body = Buffer> {
   readonly body: Body;
 }
 
-/** Error for a request that received no complete response. */
+/** Thrown when a request received no complete response. */
 export class NoResponseError extends Error {
   /** Whether the node may have received the request. If it was never sent, it had no effect. */
   readonly sent: boolean;
@@ -40,7 +40,7 @@ export interface HttpClientOptions {
  * Sends requests to nodes over HTTP or HTTPS, and reuses open connections.
  *
  * Every request rejects with a `NoResponseError` if the node does not answer, and with a `CliError`
- * if the certificate of the node is not trusted.
+ * if the node's certificate is not trusted.
  */
 export class HttpClient {
   readonly #headers: Readonly<Record<string, string>>;

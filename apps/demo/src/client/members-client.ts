@@ -12,7 +12,7 @@ export interface MemberList {
   readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
-  /** The steps that a `reconcile` has taken or would take. */
+  /** The steps that `reconcile` has taken or would take. */
   readonly steps?: readonly MembershipStep[];
 }
 

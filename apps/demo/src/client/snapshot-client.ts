@@ -22,7 +22,7 @@ export interface SnapshotDownload {
 type StreamedResponse = NodeResponse<AsyncIterable<Uint8Array>>;
 
 /**
- * Downloads the newest snapshot of the first node that answers, or requests a new snapshot there.
+ * Downloads the newest snapshot from the first node that answers, or requests a new snapshot there.
  * Snapshots are local to each node.
  */
 export class SnapshotClient {

@@ -17,11 +17,11 @@ export interface DemoNode {
   readonly port: number;
   readonly peerPort: number;
   readonly storage: Storage;
-  /** Whether the node is not a member yet and may therefore start without a log. */
+  /** True if the node is not a member yet. It may then start without a log. */
   readonly joining?: boolean;
-  /** Whether the cluster was recovered without this node. Such a node must never run again. */
+  /** True if the cluster was recovered without this node, which must never run again. */
   readonly leftBehind?: boolean;
-  /** Whether the node was removed from the members. */
+  /** True if the node was removed from the members. */
   readonly removed?: boolean;
 }
 

@@ -62,7 +62,7 @@ export async function publishUrl(
   );
 }
 
-/** Sends a request for the list of members, or for a membership change, to the given nodes. */
+/** Requests the list of members, or a membership change, from the given nodes. */
 async function ask(
   data: string,
   cluster: ClusterFile,

@@ -31,7 +31,7 @@ export interface StoresOptions {
   readonly isNew?: boolean;
 }
 
-/** Creates the stores of a node without opening them. */
+/** Creates a node's stores without opening them. */
 export async function storesAt(
   path: string,
   storage: Storage,

@@ -123,7 +123,7 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   return print(list);
 }
 
-/** Returns the URL for clients of a node in the cluster file, if the file names the node. */
+/** Returns a node's URL for clients from the cluster file, if the file names the node. */
 function urlOf(data: string | undefined, { id }: { readonly id?: string }): string | undefined {
   const cluster = data === undefined ? undefined : readClusterFile(data);
   const node = cluster?.nodes.find((one) => one.id === id);

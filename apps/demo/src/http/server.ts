@@ -13,7 +13,7 @@ const LINGER_TICKS = 25;
 /** Time limit for pending responses after `close`, in milliseconds. */
 const CLOSE_TIMEOUT = 2_000;
 
-/** Certificate of the server and its key, in PEM format. */
+/** The server's certificate and key, in PEM format. */
 export type ServerTls = Pick<PeerTls, 'cert' | 'key'>;
 
 /** The HTTP or HTTPS server of one node, with limits on sizes, times and waiting requests. */

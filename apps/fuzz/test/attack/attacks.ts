@@ -28,7 +28,7 @@ export interface Refused {
 }
 
 /**
- * How long an attack keeps its connection open, in milliseconds, if the server does not close it.
+ * How long, in milliseconds, an attack keeps its connection open if the server does not close it.
  */
 const PATIENCE_MS = 5_000;
 

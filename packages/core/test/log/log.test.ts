@@ -142,7 +142,7 @@ const blank = {
 };
 
 describe('durability', () => {
-  it('a finished write does not make a replaced and rewritten entry durable', () => {
+  it('a finished write does not make an entry durable that has been replaced since', () => {
     const writes = new WriteTracker(3);
     const first = writes.issue(4, 5, 10); // Write entries 4 and 5.
     const second = writes.issue(4, 4, 5); // Replace both entries with a new entry 4.

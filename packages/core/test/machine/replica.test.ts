@@ -135,7 +135,7 @@ describe('Replica', () => {
 });
 
 describe('snapshots of a Replica', () => {
-  it('a snapshot has the state as of its first chunk, despite later commands', async () => {
+  it('a snapshot contains the state as of its first chunk, despite later commands', async () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'before'), replica.encode('add', 1));
     const chunks = replica.snapshot();

@@ -43,7 +43,7 @@ const second = () =>
 type First = TypedNode<ReturnType<typeof first>>;
 type Second = TypedNode<ReturnType<typeof second>>;
 
-it('execute takes the names and inputs of the commands', () => {
+it('execute accepts only the names and inputs of the commands', () => {
   const calls = (node: First): unknown[] => {
     expectTypeOf(node.execute('add', 5)).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(node.execute('reset')).resolves.toEqualTypeOf<Applied<void>>();
@@ -70,7 +70,7 @@ it('execute takes the names and inputs of the commands', () => {
   expectTypeOf(calls).toBeFunction();
 });
 
-it('query takes the names and inputs of the queries', () => {
+it('query accepts only the names and inputs of the queries', () => {
   const calls = (node: First): unknown[] => {
     expectTypeOf(node.query('total')).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(node.query('above', 5, { consistency: 'local' })).resolves.toEqualTypeOf<Applied<boolean>>();

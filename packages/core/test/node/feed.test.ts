@@ -22,7 +22,7 @@ async function take(feed: AsyncGenerator<Committed<number>>, count: number): Pro
 }
 
 describe('committed', () => {
-  it('a feed on every server yields all commands in order, and results from its start on', async () => {
+  it('a feed yields all commands in order on every server, and results since its start', async () => {
     await nodes.cluster('a', 'b', 'c');
     await propose('x', 'y');
     for (const node of nodes.nodes.values()) await runToOutcome(nodes, node.ready());

@@ -1,5 +1,5 @@
-// Shows the calls that follow the leader and the state. They run jobs on the leader with a fencing
-// token, wait until a server is up to date, and watch values.
+// Shows the calls that run jobs on the leader with a fencing token, wait until a server is up to
+// date, and watch values.
 import { afterEach, describe, expect, it } from 'vitest';
 import { membershipOf, silentLogger, type NodeEvents, type RaftNode } from '@kontiki/core';
 import { Operations } from '../../src/node/calls/operations.js';
@@ -23,7 +23,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', () => resolve());
   });
 
-/** Starts a job on every server. Returns the starts and ends of the jobs, in order. */
+/** Starts a job on every server. Returns a list of when jobs start and end, in order. */
 function runJobs(): { readonly events: string[]; readonly tokens: number[]; readonly outcomes: Promise<unknown>[] } {
   const events: string[] = [];
   const tokens: number[] = [];
@@ -71,7 +71,7 @@ describe('whileLeader', () => {
     expect(leader.status().committed).toBeGreaterThanOrEqual(tokens[2] as number);
   });
 
-  it('a job ends with its result or error, and a follower waits until it leads', async () => {
+  it('whileLeader settles as its job does, and a follower waits until it leads', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     expect(

@@ -6,7 +6,7 @@ import { ReadQueue } from '../../src/node/calls/read-queue.js';
 import { outcome } from './harness.js';
 
 /**
- * A clock that advances by one millisecond with each call of `now`, and counts deferred callbacks.
+ * A clock that advances by one millisecond with each call to `now`, and counts deferred callbacks.
  */
 class TickingClock extends VirtualClock {
   deferred = 0;

@@ -8,7 +8,7 @@ import { atOnce } from './harness.js';
 
 const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-/** A store whose second call of `list` after `hold` waits until `release` is called. */
+/** A store whose second call to `list` after `hold` waits until `release` is called. */
 class SlowList extends MemorySnapshots {
   #calls = Infinity;
   release: () => void = () => {};
@@ -66,7 +66,7 @@ describe('a snapshot of a newer machine version', () => {
 });
 
 describe('a snapshot with an unknown compression', () => {
-  it('a follower without the compression refuses the snapshot once and stores nothing', async () => {
+  it('a follower that cannot decompress a snapshot refuses it once and stores nothing', async () => {
     const same = (bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> => bytes;
     const snapshotCompression = { kind: 200, compress: same, decompress: same };
     await nodes.bootstrap('a', 'b', 'c');

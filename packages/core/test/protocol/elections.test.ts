@@ -163,7 +163,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // Server a can send but not receive.
+    // Server `a` can send but not receive.
     for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
@@ -181,7 +181,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
     expect(cluster.server('a').reports).toContainEqual({ kind: 'blankVoter', peer: 'c' });
     expect(cluster.raft('c').log.lastIndex).toBe(0);
-    // Without b there is no quorum, because replies from the blank c do not count.
+    // Without `b` there is no quorum, because replies from the blank server `c` do not count.
     cluster.isolate('b');
     const ticket = cluster.feed('a', (raft) => raft.read());
     cluster.elapse(10 * cluster.timings.election);
@@ -208,7 +208,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1], 7);
     cluster.crash('c');
-    // No time passes, so b sends no pre-vote and receives no refusal with the newer term.
+    // No time passes, so `b` sends no pre-vote and receives no refusal with the newer term.
     cluster.elect('a');
     expect(cluster.leaders).toEqual(['a']);
   });

@@ -7,8 +7,8 @@ import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
 /**
- * Returns a scenario in which server a has the given role in term 5. Its log contains the bootstrap
- * entry and an entry of term 3.
+ * Returns a scenario in which server `a` has the given role in term 5. Its log contains the
+ * bootstrap entry and an entry of term 3.
  */
 function serverIn(role: RoleName): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);

@@ -13,7 +13,7 @@ function begun(ids: readonly string[], stores = true): Scenario {
   return new Scenario(ids, { membership, stores });
 }
 
-/** Returns a scenario of a founded cluster in which server a leads. */
+/** Returns a scenario of a founded cluster in which server `a` leads. */
 function founded(...ids: string[]): Scenario {
   const cluster = begun(ids);
   cluster.elect('a');
@@ -168,7 +168,8 @@ describe('a lost disk that is bootstrapped again', () => {
 
   it('a voter elects the right leader even if its log names another disk for it', () => {
     const cluster = founded('a', 'b', 'c');
-    // Server b receives an entry that records a wrong store for c. The entry is never committed.
+    // Server `b` receives an entry that records a wrong store for `c`. The entry is never
+    // committed.
     const { log, ballot } = cluster.raft('b');
     const membership = log.membership as NonNullable<typeof log.membership>;
     const wrong = new Map(membership.servers).set('c', { ...addressOf('c'), store: 999 });

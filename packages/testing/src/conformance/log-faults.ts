@@ -22,7 +22,7 @@ const FLIPS = 300;
 /** Maximum number of appends until a log must report a full medium or a failed operation. */
 const MANY = 2_000;
 
-/** Error codes with which a store may reject data that is damaged. */
+/** Codes of the errors with which a store may reject damaged data. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
 /** Registers tests on media that are full, fail, or are damaged. */

@@ -127,7 +127,7 @@ function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands
   });
 }
 
-/** Returns entries whose data is decoded as on a follower: views of a part of a larger buffer. */
+/** Returns entries whose data is decoded as on a follower: views of part of a larger buffer. */
 function decoded(entries: CommandEntry[]): CommandEntry[] {
   return entries.map((entry) => {
     const writer = new Writer(entriesLength([entry]));

@@ -30,7 +30,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     const count = 300;
     for (let index = 1; index <= count; index += 1) {
       a.transport.send('b', [append(index, (index * 37) % 9_000), numbered(index)]);
-      // Send 50 messages per turn of the event loop.
+      // Send 50 messages per event loop turn.
       if (index % 50 === 0) await servers.until(() => appends(b).length === index);
     }
     await servers.until(() => appends(b).length === count);

@@ -1,4 +1,4 @@
-/** Counts of the events in a world. A run with too few events proves nothing. */
+/** Event counts of one world. A run with too few events proves nothing. */
 export interface Counts {
   elections: number;
   truncations: number;

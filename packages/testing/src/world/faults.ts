@@ -23,7 +23,7 @@ export interface FaultTarget {
   /** Makes a disk that was stopped by `hang` answer again. */
   unhang(): void;
   setTimings(timings: Timings): void;
-  /** Damages the disk of the server, which is stopped. */
+  /** Damages the disk of the stopped server. */
   damage?(): void;
   /** Closes the node and starts it again. */
   close?(): void;

@@ -56,7 +56,7 @@ export const FAULTS = [
 export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 
 /**
- * Actions of operators, drawn separately like `LATER_FAULTS`. In a world with churn, no disk is
+ * Operator actions, drawn separately like `LATER_FAULTS`. In a world with churn, no disk is
  * lost or full, because a server that lost its disk must not rejoin under its old id.
  *
  * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by
@@ -68,7 +68,7 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 
 /**
- * Mistakes of operators, drawn separately like `LATER_FAULTS`.
+ * Operator mistakes, drawn separately like `LATER_FAULTS`.
  *
  * - `restoredCopies`: a disk is replaced by an older copy of itself, and its server runs on it
  */
@@ -99,7 +99,7 @@ const RAFT_OPERATIONS: readonly Fault[] = ['levels', 'restoredCopies'];
  */
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
-/** Faults that a world with churn leaves out. */
+/** Faults that are left out of worlds with churn. */
 const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies', 'lostMajorities'];
 
 /** All kinds of faults. */

@@ -52,7 +52,7 @@ export class Checks {
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
-  /** The index at which each command was applied, by its number. */
+  /** The index at which each command was applied, by the command's number. */
   readonly #indexOf = new Map<number, number>();
   readonly #freshness: Freshness;
   readonly #levels: Levels;

@@ -8,7 +8,7 @@ interface Target {
   readonly id: ServerId;
   readonly up: boolean;
   readonly disk: { readonly isCopy: boolean; backUp(): DiskCopy | undefined };
-  /** The stores and the numbers of their starts that the running process has heard of. */
+  /** How often each peer's store has been started, as far as the running process has heard. */
   readonly heard: HeardLives;
   /** Replaces the disk with a copy and starts the server. */
   restore(copy: DiskCopy): void;
@@ -19,8 +19,8 @@ interface Target {
  * Copies the disks of servers, and restores old copies by mistake.
  *
  * Only running servers remember how often a peer's store was started. A server therefore runs on a
- * copy only while all other running servers have heard of at least as many starts. When the server
- * crashes or another server starts, an operator empties the disk.
+ * copy only while all other running servers have heard of a start that is newer than the copy. When
+ * the server crashes or another server starts, an operator empties the disk.
  */
 export class Copies {
   readonly #servers: () => readonly Target[];

@@ -26,7 +26,7 @@ export class ModelDisk {
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
-  /** The id of the disk and the number of starts from it. Undefined until the first start. */
+  /** The disk's id and the number of starts from it. Undefined until the first start. */
   life: StoreLife | undefined;
   /** Whether the disk was replaced by an older copy of itself. */
   isCopy = false;
@@ -176,7 +176,7 @@ export class ModelDisk {
     this.committed = 1;
   }
 
-  /** Ends all faults of the disk. */
+  /** Ends all disk faults. */
   heal(): void {
     this.#healed = true;
     this.unhang();

@@ -25,7 +25,9 @@ export class HeardLives {
     return true;
   }
 
-  /** Returns whether the server has heard of at least as many starts of a peer's store. */
+  /**
+   * Returns whether the server has heard of the given life of a peer's store, or of a newer one.
+   */
   knows(peer: ServerId, { id, starts }: StoreLife): boolean {
     const newest = this.#newest.get(peer);
     return newest?.store === id && newest.starts >= starts;

@@ -53,7 +53,7 @@ export class ModelServer implements FaultTarget {
   /** The memberships that could form quorums before the current turn. */
   #liveBefore: readonly MembershipAt[] = [];
   #stalls!: StallCheck;
-  /** The stores and the numbers of their starts that the running process has heard of. */
+  /** How often each peer's store has been started, as far as the running process has heard. */
   heard!: HeardLives;
   #scheduled = false;
   #paused = false;
@@ -185,7 +185,7 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * Stops the server forever, as an operator does after its removal. A restart that is already
+   * Stops the server forever, as an operator does after removing it. A restart that is already
    * scheduled has no effect.
    */
   retire(): void {
@@ -353,7 +353,7 @@ export class ModelServer implements FaultTarget {
     const { appended, refused } = this.#forwards.take(turn);
     this.#world.checks.counts.forwards += appended.length;
     for (const position of appended) if (position.index > this.applied) this.proposals.add(position);
-    // A busy leader accepts few of them per heartbeat. Drop them once the clients have stopped.
+    // A busy leader accepts few retries per heartbeat. Do not retry once the clients have stopped.
     if (refused.length > 0 && this.#world.writing)
       this.#timers.later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
     for (const report of reports) this.#world.trace?.(`${this.id}: ${JSON.stringify(report)}`);

@@ -28,10 +28,7 @@ export class Clients {
   readonly #random: Random;
   #running = true;
   #requests: number;
-  /**
-   * Number of calls and ends of requests so far. The number serves as a clock for ordering these
-   * events.
-   */
+  /** Number of request starts and ends so far. It serves as a clock that orders these events. */
   #moments = 0;
 
   /** `requests` is the number of requests that earlier clients have sent. */
