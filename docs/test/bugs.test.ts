@@ -68,7 +68,7 @@ function isLintError(name: string): boolean {
   return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
 }
 
-/** Returns whether the target of a reference exists. */
+/** Returns whether a reference's target exists. */
 function exists(kind: string, name: string): boolean {
   if (kind === 'mutant')
     return [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].some(

@@ -25,7 +25,7 @@ export interface ClusterOptions {
   readonly state?: number;
   /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
-  /** Returns the authentication options of a server. Default: no authentication. */
+  /** Returns a server's authentication options. Default: no authentication. */
   readonly security?: (id: string) => SecurityOptions;
 }
 

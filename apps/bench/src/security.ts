@@ -22,7 +22,7 @@ type Round = Readonly<Record<(typeof NAMES)[number], Measured>>;
 
 /**
  * Compares the cost of no TLS, of certificates, and of a shared secret. Measures durable commits
- * over WebSocket in three processes, and how fast a follower catches up by snapshot.
+ * over WebSocket in three processes, and how fast a follower catches up from a snapshot.
  */
 export async function security({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
   const authority = await Authority.create('bench');

@@ -1,4 +1,4 @@
-// Shows which requests a node serves, depending on its tokens and on the headers of the request.
+// Shows which requests a node serves, depending on its tokens and on the request's headers.
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from 'vitest';
 import { Access } from '../src/http/access.js';

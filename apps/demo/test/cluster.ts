@@ -137,7 +137,7 @@ export class DemoCluster {
     return program;
   }
 
-  /** Starts the demo and waits until it prints the name of the leader. */
+  /** Starts the demo and waits until it prints the leader's name. */
   async start(...flags: string[]): Promise<Program> {
     const { data, port, size } = this;
     const program = this.run([

@@ -44,7 +44,7 @@ interface TestNode {
   readonly server: KvServer;
   /** Returns the number of requests that the interface has started to handle. */
   readonly handled: () => number;
-  /** Returns the number of bytes of request bodies that have arrived so far. */
+  /** Returns the number of bytes that have arrived in request bodies so far. */
   readonly bodyBytes: () => number;
   readonly connect: () => Client;
 }

@@ -1,5 +1,5 @@
 // Shows that every store works with every transport. For each combination, a cluster of three nodes
-// writes, compacts its logs, catches up by a snapshot, and changes its leader. Prints a table of
+// writes, compacts its logs, catches up from a snapshot, and changes its leader. Prints a table of
 // results. Also shows that a cluster on any store can be recovered after losing its majority, and
 // can be restored.
 
@@ -32,7 +32,7 @@ import { eventually, freePorts } from './cluster.js';
 
 /** The data of one server. It survives restarts of the server. */
 interface ServerData {
-  /** Returns the stores for one start of the server. */
+  /** Returns the stores for the server's next start. */
   stores(): Stores;
   /** Called when the node is closed, to close the database that its stores use. */
   release?(): Promise<void>;
@@ -218,7 +218,7 @@ describe('every store with every transport', () => {
   });
 });
 
-/** Returns the bytes of the newest snapshot of a stopped server. */
+/** Returns the bytes of a stopped server's newest snapshot. */
 async function newestSnapshot({ snapshots }: Stores, server: string): Promise<Uint8Array[]> {
   await snapshots!.open({ cluster: 'matrix', server });
   const pieces: Uint8Array[] = [];

@@ -65,8 +65,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request to one node and returns the body of the response as a stream, which must be
-   * read. The request or the stream fails after `limitMs` without data.
+   * Sends a request to one node and returns the response body as a stream, which must be read. The
+   * request or the stream fails after `limitMs` without data.
    */
   async stream(url: string, request: NodeRequest, limitMs: number): Promise<NodeResponse<AsyncIterable<Uint8Array>>> {
     const { response, timer } = await this.#open(url, request, limitMs);
@@ -90,8 +90,8 @@ export class HttpClient {
   }
 
   /**
-   * Resolves when the head of the response has arrived. If `timer` expires, the request fails, or
-   * reading its response fails.
+   * Resolves when the response head has arrived. If `timer` expires, the request fails, or reading
+   * its response fails.
    */
   #open(
     url: string,

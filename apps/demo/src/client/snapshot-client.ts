@@ -43,7 +43,7 @@ export class SnapshotClient {
     return { url, ...(JSON.parse(await text(response.body)) as Omit<TakenSnapshot, 'url'>) };
   }
 
-  /** Starts downloading the newest snapshot of a node. */
+  /** Starts downloading a node's newest snapshot. */
   async download(): Promise<SnapshotDownload> {
     const { url, response } = await this.#request('GET');
     async function* chunks(): AsyncGenerator<Uint8Array, void> {

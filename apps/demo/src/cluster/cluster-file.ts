@@ -42,9 +42,8 @@ export interface ClusterFile {
   readonly secret?: boolean;
   readonly nodes: readonly DemoNode[];
   /**
-   * Whether the log of every node contains the first entry. If so, a node with an empty log has
-   * lost its disk. Such a node must not be bootstrapped again, because its votes and entries are
-   * lost.
+   * Whether every node's log contains the first entry. If so, a node with an empty log has lost its
+   * disk. Such a node must not be bootstrapped again, because its votes and entries are lost.
    */
   readonly bootstrapped: boolean;
   /**
@@ -72,7 +71,7 @@ export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly Dem
   return nodes.filter(({ leftBehind, removed }) => leftBehind !== true && removed !== true);
 }
 
-/** Reads the cluster file of a data folder. Returns undefined if the file does not exist. */
+/** Reads the cluster file in a data folder. Returns undefined if the file does not exist. */
 export function readClusterFile(data: string): ClusterFile | undefined {
   const path = fileIn(data);
   if (!existsSync(path)) return undefined;

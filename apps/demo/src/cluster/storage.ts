@@ -8,7 +8,7 @@ import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 import type { Storage } from './kinds.js';
 
-/** Returns the path of the folder that contains a node's data. */
+/** Returns the path of a node's data folder. */
 export function storagePath(data: string, id: string, storage: Storage): string {
   return join(data, id, storage);
 }

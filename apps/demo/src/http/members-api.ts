@@ -139,7 +139,7 @@ const FIELDS: Readonly<Record<keyof MemberChange, 'string' | 'object' | 'boolean
   force: 'boolean',
 };
 
-/** Parses the body of a request. Throws an `HttpError` that names an invalid field. */
+/** Parses a request body. Throws an `HttpError` that names an invalid field. */
 export function changeOf(body: Uint8Array): MemberChange {
   const fields = parseJson(body);
   if (!isObject(fields)) throw invalid('The body must be an object.');

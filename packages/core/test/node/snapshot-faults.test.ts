@@ -1,6 +1,6 @@
 // Shows that an unusable snapshot causes neither data loss nor a failure. A snapshot is unusable if
 // its machine version or compression is not supported, if it is damaged, or if another snapshot
-// replaces it while it is restored.
+// replaces it while it is being restored.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';

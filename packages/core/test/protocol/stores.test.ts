@@ -1,5 +1,5 @@
-// Shows when the disk of a server counts. All initial servers of a cluster must take part in
-// founding it. After that, a server's votes and acknowledgements count only with the disk that the
+// Shows when a server's disk counts. All initial servers of a cluster must take part in founding
+// it. After that, a server's votes and acknowledgements count only with the disk that the
 // membership names.
 import { membershipOf, type Member } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
@@ -7,13 +7,13 @@ import { describe, expect, it } from 'vitest';
 
 const addressOf = (id: string): Member => ({ address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario of a cluster that has just been bootstrapped and is not founded yet. */
+/** Returns a scenario with a cluster that has just been bootstrapped and is not founded yet. */
 function begun(ids: readonly string[], stores = true): Scenario {
   const membership = { ...membershipOf(ids.map((id) => [id, addressOf(id)])), founded: false };
   return new Scenario(ids, { membership, stores });
 }
 
-/** Returns a scenario of a founded cluster in which server `a` leads. */
+/** Returns a scenario with a founded cluster in which server `a` leads. */
 function founded(...ids: string[]): Scenario {
   const cluster = begun(ids);
   cluster.elect('a');

@@ -4,7 +4,8 @@ import { command, first, owner } from './log-model.js';
 import { codeOf } from './waiting.js';
 
 /**
- * Returns the message of the error that a promise rejects with, or an empty string if it resolves.
+ * Returns the message of the error that a promise rejects with, or an empty string if the promise
+ * resolves.
  */
 function messageOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(

@@ -71,7 +71,7 @@ export class Entries {
       const data = entry.kind === 'command' ? entry.data : undefined;
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
-      // Keep a copy, to detect whether the memory of the entry is changed later.
+      // Keep a copy, to detect whether the entry's memory is changed later.
       if (known === undefined) here.push({ term, prevTerm, data: data && new Uint8Array(data) });
       else {
         const same = known.prevTerm === prevTerm && sameBytes(known.data, data);

@@ -12,7 +12,7 @@ import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 
-/** A copy of the durable contents of a disk. */
+/** A copy of a disk's durable contents. */
 export type DiskCopy = Pick<ModelDisk, 'ballot' | 'entries' | 'committed'> & { readonly life: StoreLife };
 
 /**

@@ -1,8 +1,8 @@
 import type { ServerContext } from './context.js';
 
 /**
- * The clock and the timer of one server. The clock starts at a random time, and it may run too fast
- * or too slowly. Callbacks of an earlier process never run.
+ * One server's clock and timer. The clock starts at a random time, and it may run too fast or too
+ * slowly. Callbacks of an earlier process never run.
  */
 export class ServerTimers {
   readonly #world: ServerContext;

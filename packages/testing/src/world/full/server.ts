@@ -114,7 +114,7 @@ export class NodeServer implements FaultTarget {
     return process;
   }
 
-  /** Returns the environment for the stores and the machine of a process. */
+  /** Returns the environment for a process's stores and machine. */
   environment(clock: Clock): Environment {
     return { id: this.id, folder: this.disk.folder, clock, random: this.#random.next, seed: this.#world.seed };
   }
