@@ -46,8 +46,8 @@ export class HttpListener implements Listener {
     if (options.listen === undefined) return;
     this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
-    // The timeout must be longer than a live peer can be silent. Otherwise, a request could arrive
-    // on a connection that this server is just closing.
+    // The timeout must exceed the longest time for which a live peer can be silent. Otherwise, a
+    // request could arrive on a connection that this server is just closing.
     server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * context.limits.pingIntervalMs);
   }
 

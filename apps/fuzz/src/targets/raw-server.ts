@@ -19,7 +19,7 @@ export interface Patience {
 }
 
 /**
- * Sends an input to a port of this machine, and ends the connection when `patience` runs out.
+ * Sends an input to a port on this machine, and ends the connection when `patience` runs out.
  * Resolves with all received bytes when the server has closed the connection. Rejects if the server
  * does not close the connection.
  */

@@ -42,7 +42,7 @@ export async function nothing(): Promise<Credentials> {
   return { security: async () => ({}), client: () => undefined, wrong: [] };
 }
 
-/** The error code of OpenSSL for a message that was encrypted with the wrong key. */
+/** OpenSSL's error code for a message that was encrypted with the wrong key. */
 export const BAD_RECORD = 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC';
 
 /**

@@ -25,7 +25,7 @@ const MANY = 2_000;
 /** Codes of the errors with which a store may reject damaged data. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
-/** Registers tests on media that are full, fail, or are damaged. */
+/** Registers tests on full, failing and damaged media. */
 export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
   testAbility('fill', 'a log reports a full medium before writes fail, and still stores ballots', async (medium) => {
     const wait = medium.until?.bind(medium) ?? until;

@@ -15,7 +15,7 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /**
- * Registers tests of `retire`. Once a server has moved to another store, its old log is retired and
+ * Registers tests for `retire`. Once a server has moved to another store, its old log is retired and
  * must never open again.
  */
 export function testRetirement({ expect, testAbility }: LogTests): void {

@@ -29,7 +29,7 @@ export interface StateMachineSuite<M extends StateMachine> {
 const CUTS = 20;
 
 /**
- * Registers tests of all guarantees of the port `StateMachine`. A machine's results and state must
+ * Registers tests for all guarantees of the port `StateMachine`. A machine's results and state must
  * depend only on the commands and their order.
  */
 export function testStateMachine<M extends StateMachine>(test: TestFunctions, suite: StateMachineSuite<M>): void {

@@ -4,7 +4,7 @@ import { plain } from './plain.js';
 import { appends, tickets } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** Registers tests of message delivery. */
+/** Registers tests for message delivery. */
 export function testDelivery<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('send delivers messages of every kind unaltered, with the sender id', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');

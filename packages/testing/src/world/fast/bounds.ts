@@ -96,8 +96,8 @@ export class Bounds {
     const uncommitted = uncommittedBytes >= 0 && uncommittedBytes <= limits.uncommittedBytes + entry;
     this.#bound(uncommitted, () => `${id} holds ${uncommittedBytes} uncommitted bytes`);
     const added = this.#ledOnce.has(raft) ? limits.uncommittedBytes : 0;
-    // Membership entries have no limit: a joint change, its end and the next change may be committed
-    // by other servers before this server's disk finishes a write.
+    // Membership entries have no limit. Other servers may commit a joint change, its end and the
+    // next change before this server's disk finishes a write.
     const memberships = this.#mix.strength.churn > 0 ? 3_000 : 0;
     const undurable = limits.undurableBytes + limits.messageBytes + added + entry + memberships;
     this.#bound(log.undurableBytes <= undurable, () => `${id} holds ${log.undurableBytes} bytes that are not durable`);

@@ -294,7 +294,7 @@ class World {
       if (!this.writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
-      // Let reads queue up while there is no leader, but only to a limit.
+      // Let a limited number of reads queue up while there is no leader.
       if (server.participates && server.reads.count < 100) server.read();
     });
   }
