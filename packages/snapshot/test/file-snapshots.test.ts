@@ -284,19 +284,16 @@ describe('failures of FileSnapshots', () => {
     ['datasync', 'EIO'],
     ['rename', 'EIO'],
     ['sync', 'EIO'],
-  ] as const)(
-    'open reports the folder and the reason if a %s fails with %s, and succeeds later',
-    async (kind, code) => {
-      const { disk, arm } = failing(kind, code);
-      arm();
-      await expect(opened(disk)).rejects.toMatchObject({
-        code: 'KONTIKI_STORE_FAILED',
-        message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
-        cause: { code },
-      });
-      await save(await opened(disk), 5);
-    },
-  );
+  ] as const)('open reports the folder and reason if a %s fails with %s, and succeeds later', async (kind, code) => {
+    const { disk, arm } = failing(kind, code);
+    arm();
+    await expect(opened(disk)).rejects.toMatchObject({
+      code: 'KONTIKI_STORE_FAILED',
+      message: expect.stringContaining(`Cannot open the snapshot store in ${disk.folder.path}: ${code}`),
+      cause: { code },
+    });
+    await save(await opened(disk), 5);
+  });
 
   it('open reports which folder cannot be used and why', async () => {
     const path = fileURLToPath(import.meta.url);

@@ -15,8 +15,8 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /**
- * Registers tests for `retire`. Once a server has moved to another store, its old log is retired and
- * must never open again.
+ * Registers tests for `retire`. Once a server has moved to another store, its old log is retired
+ * and must never open again.
  */
 export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {
