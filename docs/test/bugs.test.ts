@@ -68,7 +68,7 @@ function isLintError(name: string): boolean {
   return oxlint.includes(name.includes('/') ? `"${name}": "error"` : name);
 }
 
-/** Returns whether the target of a reference exists. */
+/** Returns whether a reference's target exists. */
 function exists(kind: string, name: string): boolean {
   if (kind === 'mutant')
     return [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].some(
@@ -92,7 +92,7 @@ function ids(letter: string, ranges: string): string[] {
 
 type Reference = readonly [kind: string, name: string];
 
-/** Returns the references of each bug by its id. A bug is a heading of level three. */
+/** Returns each bug's references, by the bug's id. A bug is a heading of level three. */
 function bugsOf(page: string): Map<string, readonly Reference[]> {
   const bugs = new Map<string, Reference[]>();
   let references: Reference[] | undefined;
@@ -135,7 +135,7 @@ describe('docs/bugs.md', () => {
     expect(all.filter((id) => !bugs.has(id))).toEqual([]);
   });
 
-  it('bugs.md names more than an invariant for each bug', () => {
+  it('bugs.md names more than just an invariant for each bug', () => {
     const withInvariantsOnly = [...bugs].filter(([, references]) => references.every(([kind]) => kind === 'invariant'));
     expect(withInvariantsOnly).toEqual([]);
   });
@@ -176,7 +176,7 @@ describe('docs/security.md', () => {
   });
 });
 
-/** Returns the references of a text, and throws for a malformed one. */
+/** Returns the references in a text. Throws if one of them is malformed. */
 function referencesIn(text: string): Reference[] {
   return [...text.matchAll(/`([^`]*›[^`]*)`/g)].map(([, reference = '']) => {
     const [, kind, name] = /^([\w-]+) › (.+)$/.exec(reference) ?? [];
@@ -185,7 +185,7 @@ function referencesIn(text: string): Reference[] {
   });
 }
 
-/** Returns the paths of this repository that a text names in backquotes. */
+/** Returns the repository paths that a text contains in backquotes. */
 function pathsIn(text: string): string[] {
   return [...text.matchAll(/`((?:apps|docs|examples|packages)\/[^`\s]+)`/g)].map(([, path = '']) => path);
 }
@@ -196,7 +196,7 @@ function hasAnchor(path: string, anchor: string): boolean {
   return headings.some((text) => text.replace(/[^\w\- ]/g, '').replaceAll(' ', '-') === anchor);
 }
 
-it('guides name only tests that exist, by their whole titles', () => {
+it('guides name only tests that exist, by their full titles', () => {
   const references = filesOf('docs/guides', '.md').flatMap((path) => referencesIn(read(join('docs/guides', path))));
   expect(references.length).toBeGreaterThan(5);
   expect(references.filter(([kind, name]) => !(tests.get(kind)?.includes(name) ?? false))).toEqual([]);
@@ -212,7 +212,7 @@ describe('docs/from-go-raft.md', () => {
     .split(/\n(?=- )/)
     .slice(1);
 
-  it('from-go-raft.md names only tests that exist, by their whole titles', () => {
+  it('from-go-raft.md names only tests that exist, by their full titles', () => {
     const references = referencesIn(text.replace('`file › title`', ''));
     expect(references.length).toBeGreaterThan(150);
     expect(references.filter(([kind, name]) => !(tests.get(kind)?.includes(name) ?? exists(kind, name)))).toEqual([]);

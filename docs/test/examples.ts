@@ -42,7 +42,7 @@ export function run(command: string, args: readonly string[], cwd: string): Prom
 /**
  * Writes an example to `file` and runs it in `cwd`. Fails if the program fails or does not print a
  * line that its comments promise. If an example bootstraps only with `--bootstrap`, runs it a
- * second time without the flag, as at each later start. Free ports replace the ports 7000 to 7009.
+ * second time without the flag, as on every later start. Free ports replace the ports 7000 to 7009.
  * The folder of `file` determines which packages the example can import.
  */
 export async function runsAsPrinted(code: string, file: string, cwd: string): Promise<void> {

@@ -128,8 +128,8 @@ export async function use(node: TypedNode<typeof counter>): Promise<number> {
 
 /**
  * Writes three kinds of projects: the first example of each package, a typed state machine, and
- * core alone in a browser. Omits the test suites, whose types are those of a test runner. Returns
- * the names of the projects.
+ * core alone in a browser. Omits the test suites, because their types come from a test runner.
+ * Returns the names of the projects.
  */
 function projects(folderOfProject: string): string[] {
   const files = compiled.flatMap((short) => {
@@ -141,7 +141,8 @@ function projects(folderOfProject: string): string[] {
   writeFileSync(join(folderOfProject, 'typed.mts'), TYPED);
   const browser = "import { MemoryLog, RaftNode } from '@kontiki/core';\nexport const used = [MemoryLog, RaftNode];\n";
   writeFileSync(join(folderOfProject, 'browser.mts'), browser);
-  // Declarations of exported definitions must be possible, so their types must be nameable.
+  // TypeScript must be able to emit declarations of exported definitions, so their types need
+  // names.
   const common = { strict: true, noEmit: true, declaration: true, target: 'es2022' };
   return MODES.flatMap(([mode, modules]) => {
     const node = { compilerOptions: { ...common, ...modules, types: ['node'] }, files: [...files, 'typed.mts'] };

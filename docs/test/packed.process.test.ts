@@ -7,7 +7,7 @@ import { dirname, join, relative } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { packages, ROOT } from './examples.js';
 
-/** The paths of the files that would be packed, by the folder of the package. */
+/** The paths of the files that would be packed, by package folder. */
 const packed = new Map<string, readonly string[]>();
 
 beforeAll(() => {

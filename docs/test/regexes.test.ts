@@ -40,7 +40,10 @@ function adversariesOf({ source }: RegExp, length: number): string[] {
   return characters.map((character) => `${character.repeat(length)}\u0001`);
 }
 
-/** Returns the shortest of several measured times, because a busy machine distorts it the least. */
+/**
+ * Returns the shortest of several measured times, because a busy machine affects that one the
+ * least.
+ */
 function shortestTime(regex: RegExp, text: string, runs: number): number {
   const times = Array.from({ length: 3 }, () => {
     const start = performance.now();

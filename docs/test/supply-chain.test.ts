@@ -47,7 +47,8 @@ it.each(packages)('@kontiki/%s lists the files to publish, and has no side effec
 });
 
 /**
- * Returns the entries in a section of pnpm's lock file, as the name and the lines below the name.
+ * Returns the entries in a section of pnpm's lock file, each as its name and the lines below the
+ * name.
  */
 function entriesOf(section: string): [name: string, lines: string][] {
   const [, body = ''] = new RegExp(`\\n${section}:\\n\\n([^]*?)\\n(?=\\S|$)`).exec(read('pnpm-lock.yaml')) ?? [];

@@ -10,25 +10,22 @@ export const ids: readonly string[] = ['a', 'b', 'c'];
 
 /**
  * Flags that make V8 collect garbage as if live objects filled 256 MiB of the heap, as in most
- * services. V8 runs a full collection each time its memory, including buffers, has doubled. With a
+ * services. V8 runs a full collection whenever its memory, including buffers, doubles. With a
  * nearly empty heap, it would run about forty collections for a snapshot of 256 MiB.
  */
 const EXEC = ['--initial-old-space-size=256'];
 
 export interface ClusterOptions {
   /**
-   * Servers that are running when `open` resolves. Default: all servers. All other servers are
-   * stopped after the cluster has been founded.
+   * Servers to leave running when `open` resolves. Default: all servers. The other servers are
+   * stopped once the cluster has been founded.
    */
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
   /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
-  /**
-   * Returns the options with which a server and its peers authenticate each other. Default: no
-   * authentication.
-   */
+  /** Returns a server's authentication options. Default: no authentication. */
   readonly security?: (id: string) => SecurityOptions;
 }
 
@@ -97,7 +94,7 @@ export class Cluster {
     return [...this.#replicas.keys()].filter((id) => id !== this.#leader);
   }
 
-  /** Starts the node of a replica. Resolves when the node is running. */
+  /** Starts a replica's node. Resolves when the node is running. */
   async start(id: string): Promise<void> {
     if (!this.#replicas.has(id)) this.#fork(id);
     const folder = join(this.#path, id);
@@ -111,13 +108,13 @@ export class Cluster {
 
   /**
    * Closes the replica's node but keeps its process, so that a later measurement does not include
-   * the startup of a process.
+   * process startup.
    */
   async stop(id: string): Promise<void> {
     await this.#request(id, { kind: 'stop' }, 'stopped');
   }
 
-  /** Stops a replica. If the replica is the leader, waits for a new leader. */
+  /** Stops a replica. If the replica is the leader, waits until another replica leads. */
   async #stopForNow(id: string): Promise<void> {
     const handedOver = id === this.#leader ? new Promise<void>((resolve) => (this.#onLeader = resolve)) : undefined;
     await this.stop(id);

@@ -14,7 +14,7 @@ interface Round {
 
 /**
  * Measures durable and in-memory commits of 256 B, and compares them with appends to the raw disk.
- * Then counts the operations that each commit needs.
+ * Also counts the operations that each commit needs.
  */
 export async function commits({
   path,
@@ -48,7 +48,7 @@ export async function commits({
 
 /**
  * Calls `use` with a new in-memory cluster. Each measurement uses its own cluster, because an
- * in-memory log only grows and slows down garbage collection.
+ * in-memory log keeps growing and slows down garbage collection.
  */
 async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise<T>): Promise<T> {
   const cluster = await InMemoryCluster.open();
@@ -59,7 +59,7 @@ async function withInMemoryCluster<T>(use: (cluster: InMemoryCluster) => Promise
   }
 }
 
-/** Operations per commit at the leader and at one follower, with a given number of proposers. */
+/** Operations per commit on the leader and on one follower, for a given number of proposers. */
 interface Cost {
   readonly proposers: number;
   readonly leader: Counters;

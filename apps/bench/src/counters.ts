@@ -2,7 +2,7 @@ import { SystemClock, type LogStore, type Timer, type Transport } from '@kontiki
 import { frameLength } from '@kontiki/core/wire';
 import type { File, Folder } from '@kontiki/files';
 
-/** Counts of the operations of one server. */
+/** Operation counts of one server. */
 export interface Counters {
   messages: number;
   /** Number of bytes in encoded frames. */
@@ -50,7 +50,7 @@ export function countLog(log: LogStore, counters: Counters): LogStore {
   };
 }
 
-/** Wraps a folder to count the syncs of its files. */
+/** Wraps a folder to count how often its files are synced. */
 export function countSyncs(folder: Folder, counters: Counters): Folder {
   const wrap = (file: File): File => ({
     size: () => file.size(),

@@ -6,7 +6,7 @@ import { adder } from './machines.js';
 const cluster = 'bench';
 const ids = ['a', 'b', 'c'];
 
-/** Three nodes in this process with in-memory logs, which exchange encoded frames. */
+/** Three nodes in this process that have in-memory logs and exchange encoded frames. */
 export class InMemoryCluster {
   readonly counters = new Map<string, Counters>();
   readonly #nodes: RaftNode<number>[] = [];

@@ -4,9 +4,9 @@ import type { RaftNode } from '@kontiki/core';
 export interface LoadResult {
   readonly commits: number;
   readonly seconds: number;
-  /** Median latency of a commit in milliseconds. */
+  /** Median commit latency in milliseconds. */
   readonly p50: number;
-  /** 99th percentile of the latency in milliseconds. */
+  /** 99th percentile of the commit latency in milliseconds. */
   readonly p99: number;
 }
 

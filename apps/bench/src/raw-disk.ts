@@ -27,8 +27,8 @@ export async function rawSyncs(path: string, milliseconds: number): Promise<numb
 }
 
 /**
- * Returns the bytes per second at which a file is written in pieces of 256 KiB and synced at the
- * end.
+ * Returns the throughput, in bytes per second, of writing a file in pieces of 256 KiB and syncing
+ * it at the end.
  */
 export async function rawWriting(path: string, bytes: number): Promise<number> {
   const folder = await openFolder(join(path, 'raw'));

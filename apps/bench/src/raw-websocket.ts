@@ -6,9 +6,10 @@ import { WebSocket, WebSocketServer } from 'ws';
 const FRAME = 252 * 1024;
 
 /**
- * Returns the bytes per second over one WebSocket to another process. Sends frames of 252 KiB with
- * a mask of zeros, each after the system has accepted the previous one. Sends all bytes twice and
- * measures only the second time, when both processes have compiled their code.
+ * Returns the throughput of one WebSocket to another process, in bytes per second. Sends frames of
+ * 252 KiB with an all-zero mask, each once the operating system has accepted the previous frame.
+ * Sends all bytes twice and measures only the second time, because both processes have then
+ * compiled their code.
  */
 export async function rawWebSocket(bytes: number): Promise<number> {
   const receiver = fork(fileURLToPath(import.meta.url), ['receiver', String(bytes)]);

@@ -18,7 +18,7 @@ export interface Start {
   readonly folder: string;
   readonly members: Record<string, string>;
   readonly transport: TransportName;
-  /** Options with which the replicas authenticate each other. Default: no authentication. */
+  /** Options that the replicas use to authenticate each other. Default: no authentication. */
   readonly security: SecurityOptions;
   /** Size of the state machine's state in bytes. With 0, the replica takes no snapshots. */
   readonly state: number;
@@ -44,7 +44,7 @@ export interface SnapshotResult {
   readonly maxDelayMs: number;
   /** Resident bytes before the snapshot, minus the size of the state. */
   readonly residentBefore: number;
-  /** Maximum number of resident bytes during the snapshot, minus the size of the state. */
+  /** Peak number of resident bytes during the snapshot, minus the size of the state. */
   readonly maxResident: number;
 }
 
@@ -56,7 +56,7 @@ export interface CatchUpResult {
    */
   readonly seconds: number;
   readonly bytes: number;
-  /** Maximum number of resident bytes, minus the size of the state. */
+  /** Peak number of resident bytes during the installation, minus the size of the state. */
   readonly maxResident: number;
 }
 
@@ -135,7 +135,7 @@ function reportInstalls(of: RaftNode<number>): void {
 }
 
 interface MemoryWatch {
-  /** Stops sampling. Returns the maximum number of resident bytes, minus the size of the state. */
+  /** Stops sampling. Returns the peak number of resident bytes, minus the size of the state. */
   end(): number;
 }
 

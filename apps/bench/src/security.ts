@@ -11,9 +11,9 @@ import { catchUp, takeTwoSnapshots } from './snapshots.js';
 
 const NAMES = ['plain', 'TLS', 'secret'] as const;
 
-/** Measurements of one kind of authentication in one round. */
+/** Results of one round of measurements with one kind of authentication. */
 interface Measured {
-  /** Commit rates and latencies, one result per number of proposers. */
+  /** Commit rates and latencies. The array has one result for each number of proposers. */
   readonly loads: readonly LoadResult[];
   readonly caughtUp: CatchUpResult;
 }
@@ -21,8 +21,8 @@ interface Measured {
 type Round = Readonly<Record<(typeof NAMES)[number], Measured>>;
 
 /**
- * Measures the cost of authentication: no TLS, certificates, and a shared secret. Measures durable
- * commits over WebSocket in three processes, and how fast a follower catches up by snapshot.
+ * Compares the cost of no TLS, of certificates, and of a shared secret. Measures durable commits
+ * over WebSocket in three processes, and how fast a follower catches up from a snapshot.
  */
 export async function security({ path, rounds, milliseconds, state, onProgress }: Plan): Promise<[string, unknown]> {
   const authority = await Authority.create('bench');

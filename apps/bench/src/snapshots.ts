@@ -9,9 +9,9 @@ const PROPOSERS = 16;
 const MiB = 1024 * 1024;
 
 interface Round {
-  /** Bytes per second when writing one file. */
+  /** Throughput of writing one file, in bytes per second. */
   readonly rawFile: number;
-  /** Bytes per second over one WebSocket. */
+  /** Throughput of one WebSocket, in bytes per second. */
   readonly rawWebSocket: number;
   readonly taken: SnapshotResult;
   readonly idle: CatchUpResult;
@@ -70,9 +70,9 @@ export async function snapshots({ path, rounds, milliseconds, state, onProgress 
 
 /**
  * Takes two snapshots, some commits apart, and returns the measurements of the second one. A leader
- * keeps the entries that a peer still needs, but only back to the previous snapshot. After this
- * function, the log begins at the first of the two snapshots. A server that has been down for
- * longer therefore needs a snapshot.
+ * keeps the entries that a peer still needs, but only back to the previous snapshot. Afterwards,
+ * the log begins at the first of the two snapshots. A server that has been down for longer
+ * therefore needs a snapshot.
  */
 export async function takeTwoSnapshots(cluster: Cluster): Promise<SnapshotResult> {
   await cluster.load(PROPOSERS, 50);

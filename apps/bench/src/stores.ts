@@ -9,7 +9,10 @@ import { WRITERS, type Plan } from './plan.js';
 
 const data = new Uint8Array(256).fill(7);
 
-/** Entries per second in one round, one number for each item of `WRITERS`, in the same order. */
+/**
+ * Entries per second in one round of measurements. The array has one number for each item of
+ * `WRITERS`.
+ */
 type Rates = number[];
 
 interface Round {

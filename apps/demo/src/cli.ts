@@ -27,7 +27,7 @@ export const EXIT = {
   failed: 1,
   /** Exit code for an invalid command line. */
   usage: 2,
-  /** Exit code if the key does not exist, or the condition of the command is not met. */
+  /** Exit code if the key does not exist, or if the command's condition is not met. */
   notFound: 3,
   /** Exit code if the write may or may not have taken effect. */
   unknown: 4,

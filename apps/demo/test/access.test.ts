@@ -1,11 +1,11 @@
-// Shows which requests a node serves, depending on its tokens and on the headers of the request.
+// Shows which requests a node serves, depending on its tokens and on the request's headers.
 import type { IncomingMessage } from 'node:http';
 import { expect, it } from 'vitest';
 import { Access } from '../src/http/access.js';
 
 const [token, adminToken] = ['token-of-clients', 'token-of-operators'];
 
-/** Returns the status with which a request is refused, or 200 if it is served. */
+/** Returns the status of the response if a request is refused, or 200 if the request is served. */
 function statusOf(access: Access, isAdmin: boolean, headers: IncomingMessage['headers'], method = 'GET'): number {
   try {
     access.check({ method, headers } as IncomingMessage, isAdmin);
@@ -22,7 +22,7 @@ it.each([
   ['a prefix of the token', { authorization: `Bearer ${token.slice(0, -1)}` }, 401],
   ['another scheme', { authorization: `Basic ${token}` }, 401],
   ['an empty token', { authorization: 'Bearer ' }, 401],
-])('a node with a token answers a request with %s with status %s', (_, headers, status) => {
+])('a node with a token answers a request that has %s with status %s', (_, headers, status) => {
   expect(statusOf(new Access({ token }), false, headers)).toBe(status);
 });
 
@@ -50,6 +50,6 @@ it.each([
   ['POST', 403],
   ['DELETE', 403],
   ['GET', 200],
-])('a %s from a page in a browser is answered with status %i', (method, status) => {
+])('a %s from a web page is answered with status %i', (method, status) => {
   expect(statusOf(new Access(), false, { origin: 'https://evil.example' }, method)).toBe(status);
 });

@@ -1,4 +1,4 @@
-// Shows that nodes find each other again after their ports were changed in cluster.json.
+// Shows that nodes find each other again after their ports have been changed in cluster.json.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -62,7 +62,7 @@ it.each(['ws', 'http'])('a cluster over %s keeps its data when all ports change 
   }
 });
 
-it('a node restarts on another port while the others run, without a member command', async () => {
+it('a node that restarts on another port is found again without a member command', async () => {
   await stop(await cluster.start());
   const start = (id: string): Program => cluster.run(['node', '--id', id, '--data', cluster.data]);
   const [, second] = ['n1', 'n2', 'n3'].map(start) as [Program, Program, Program];

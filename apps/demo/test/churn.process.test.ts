@@ -16,7 +16,7 @@ const pairs = [
 ] as const;
 const isShort = process.env['CHURN_ALL'] === undefined;
 const tested = isShort ? pairs.slice(0, 1) : pairs;
-/** Size to which the cluster grows from one server. */
+/** Number of servers to which the cluster grows. It starts with one server. */
 const GROWN = isShort ? 3 : 5;
 
 /** Flags for frequent snapshots, so that new servers start from a snapshot. */
@@ -115,7 +115,7 @@ async function removeAndKill(kind: 'leader' | 'follower'): Promise<void> {
   await caughtUp(victim);
 }
 
-it('a rolling restart of three servers under load has no unknown outcome', async () => {
+it('a rolling restart of three servers under load leaves no outcome unknown', async () => {
   await create(3, 0);
   const load = new Load(cluster, 8, 'rolling');
   const written = async (count: number): Promise<void> => {

@@ -33,7 +33,7 @@ async function serve(handler: RequestListener): Promise<string> {
 }
 
 /**
- * Starts a server that never finishes its response and sends at most the text `part`. `asked`
+ * Starts a server that sends at most the text `part` and never finishes its response. `asked`
  * resolves when a request arrives.
  */
 async function serveNothing(part?: string): Promise<{ readonly url: string; readonly asked: Promise<void> }> {
@@ -75,7 +75,7 @@ it('a write waits for a node until its time limit, then reports an unknown outco
   await rejected;
 });
 
-it('the limit of a request includes its redirects and its response', async () => {
+it('the time limit of a request covers its redirects and its response', async () => {
   const { url: slow, asked } = await serveNothing('part');
   const first = await serve((_, response) => {
     vi.setSystemTime(Date.now() + LIMIT / 2);
@@ -96,7 +96,7 @@ it('a request fails if nodes redirect it to each other in a loop', async () => {
 it.each([
   [503, 'refused'],
   [504, 'unknown'],
-])('a node that answers with %i makes the outcome %s', async (status, kind) => {
+])('a write answered with status %i has the outcome %s', async (status, kind) => {
   const url = await serve((_, response) => response.writeHead(status).end('{"error":{"message":"No majority."}}'));
   expect(await requestFromLeader(http(), url, put, LIMIT)).toMatchObject({
     kind,
@@ -132,7 +132,7 @@ it('a snapshot is taken on the next node if the first one hangs', async () => {
   expect(await taken).toEqual({ url: healthy, index: 7, term: 1, bytes: 9 });
 });
 
-it('a download fails if no data arrives for a while, but not if it takes long', async () => {
+it('a slow download succeeds, but one that receives no data for a while fails', async () => {
   let node: ServerResponse | undefined;
   const url = await serve((_, response) => {
     response.write('0');

@@ -59,14 +59,14 @@ export async function freePorts(count: number): Promise<number> {
   }
 }
 
-/** Exit status of a process, with all its output. */
+/** Exit status and output of a process. */
 export interface ProcessResult {
   readonly code: number | null;
   readonly signal: string | null;
   readonly output: string;
 }
 
-/** A process of `kontiki-demo`. Its output is collected. */
+/** A `kontiki-demo` process. All its output is collected. */
 export class Program {
   readonly process: ChildProcess;
   readonly result: Promise<ProcessResult>;
@@ -137,7 +137,7 @@ export class DemoCluster {
     return program;
   }
 
-  /** Starts the demo and waits until it prints the name of the leader. */
+  /** Starts the demo and waits until it prints the leader's name. */
   async start(...flags: string[]): Promise<Program> {
     const { data, port, size } = this;
     const program = this.run([
@@ -182,7 +182,9 @@ export class DemoCluster {
     return leading.sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
   }
 
-  /** Returns whether a node has applied every entry that the leader had committed just before. */
+  /**
+   * Returns whether a node has applied every entry that the leader had committed when it was asked.
+   */
   async caughtUp(id: string): Promise<boolean> {
     const [leader, node] = [await this.leader(), await this.status(id)];
     return leader !== undefined && node !== undefined && node.applied >= leader.committed;

@@ -202,7 +202,7 @@ describe('kontiki-demo demo', () => {
     console.log(
       `50 PUTs with a heartbeat of 1 s: median ${times[25]?.toFixed(2)} ms, slowest ${times.at(-1)?.toFixed(2)} ms`,
     );
-    // If every PUT waited for a heartbeat, the sum would be about 50 s.
+    // If every PUT waited for a heartbeat, the latencies would add up to about 50 s.
     expect(times.reduce((a, b) => a + b)).toBeLessThan(20_000);
   });
 });

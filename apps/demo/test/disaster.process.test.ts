@@ -99,7 +99,7 @@ it('a cluster that lost its majority is recovered with every acknowledged write'
   console.log(`recovery: acknowledged ${load.acknowledged.size}, unknown ${load.unknown}, none lost`);
 });
 
-it('a backup is taken, checked and restored as a new cluster with equal values', async () => {
+it('a backup is taken, checked and restored as a new cluster with the same values', async () => {
   const { data } = cluster;
   await cluster.start('--snapshot-entries', '100');
   const load = new Load(cluster, 4, 'backup');

@@ -26,7 +26,7 @@ import { eventually } from './cluster.js';
 
 /** A log whose writes can be held. Held writes either never finish or all fail. */
 class HeldLog extends MemoryLog {
-  /** The error with which held writes reject; undefined while writes are not held. */
+  /** The error that held writes reject with; undefined while writes are not held. */
   fault: Promise<never> | undefined;
 
   override append(write: Parameters<MemoryLog['append']>[0]): Promise<void> {
@@ -44,7 +44,7 @@ interface TestNode {
   readonly server: KvServer;
   /** Returns the number of requests that the interface has started to handle. */
   readonly handled: () => number;
-  /** Returns the number of bytes of request bodies that have arrived so far. */
+  /** Returns the number of bytes that have arrived in request bodies so far. */
   readonly bodyBytes: () => number;
   readonly connect: () => Client;
 }

@@ -72,7 +72,7 @@ it.each([
   expect(received).toEqual([]);
 });
 
-it('a write to a node that does not speak TLS was certainly not sent', async () => {
+it('a write to a node that does not speak TLS is reported as not sent', async () => {
   const { url, received } = await startServer();
   const outcome = await requestFromLeader(
     clientWith({ ca }),
@@ -84,7 +84,7 @@ it('a write to a node that does not speak TLS was certainly not sent', async () 
   expect(received).toEqual([]);
 });
 
-it('a KvServer refuses clients with TLS 1.1', async () => {
+it('a KvServer refuses clients that use TLS 1.1', async () => {
   const { server } = await startServer(await authority.issue('demo', 'n1'));
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const;
   await expect(connected(server.port, old)).rejects.toThrow(/alert protocol version/);
@@ -103,7 +103,7 @@ it('a KvServer uses a new certificate for new connections and keeps open ones', 
   expect((await put(client, url, 'a', 'x')).kind).toBe('done');
 });
 
-it('a KvServer closes although a client never completes the TLS handshake', async () => {
+it('a KvServer closes even if a client never completes the TLS handshake', async () => {
   const { server } = await startServer(await authority.issue('demo', 'n1'));
   const socket = connectPlain(server.port, '127.0.0.1');
   after(() => socket.destroy());

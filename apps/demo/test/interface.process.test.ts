@@ -33,7 +33,7 @@ async function leaderUrl(): Promise<string> {
 }
 
 describe('the HTTP interface of a node', () => {
-  it('every node serves all requests for keys with --forward', async () => {
+  it('with --forward, every node serves all requests for keys', async () => {
     await cluster.start('--forward');
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;

@@ -1,7 +1,7 @@
 // Shows that every store works with every transport. For each combination, a cluster of three nodes
-// writes, compacts its logs, catches up by a snapshot, and changes its leader. Prints a table of
-// results. Also shows that a cluster on every store can be recovered after the loss of its
-// majority, and can be restored.
+// writes, compacts its logs, catches up from a snapshot, and changes its leader. Prints a table of
+// results. Also shows that a cluster on any store can be recovered after losing its majority, and
+// can be restored.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ import { eventually, freePorts } from './cluster.js';
 
 /** The data of one server. It survives restarts of the server. */
 interface ServerData {
-  /** Returns the stores for one start of the server. */
+  /** Returns the stores for the server's next start. */
   stores(): Stores;
   /** Called when the node is closed, to close the database that its stores use. */
   release?(): Promise<void>;
@@ -109,7 +109,7 @@ class Cluster {
     return (this.#members[id] = await this.#wire.address(id));
   }
 
-  /** Calls a function with the closed stores of a server that is stopped. */
+  /** Calls a function with the closed stores of a stopped server. */
   async withStores<T>(id: string, use: (stores: Stores) => Promise<T>): Promise<T> {
     const data = this.#data.get(id)!;
     try {
@@ -192,7 +192,7 @@ describe('every store with every transport', () => {
     console.log(`every store with every transport:\n${text.join('\n')}`);
   });
 
-  it.each(cells)('a cluster on $store with $wire elects, compacts and catches up', async ({ store, wire }) => {
+  it.each(cells)('a cluster on $store with $wire elects leaders, compacts and catches up', async ({ store, wire }) => {
     const cluster = new Cluster(store, wire);
     try {
       await cluster.bootstrap();
@@ -218,7 +218,7 @@ describe('every store with every transport', () => {
   });
 });
 
-/** Returns the bytes of the newest snapshot of a stopped server. */
+/** Returns the bytes of a stopped server's newest snapshot. */
 async function newestSnapshot({ snapshots }: Stores, server: string): Promise<Uint8Array[]> {
   await snapshots!.open({ cluster: 'matrix', server });
   const pieces: Uint8Array[] = [];

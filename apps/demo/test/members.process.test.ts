@@ -94,7 +94,7 @@ it('reconcile prints the steps, and takes them unless it is a dry run', async ()
   writeFileSync(file, JSON.stringify(all));
   expect(await member('reconcile', file)).toMatch(/^promote n3\n[^]*n3 {2}voter/);
   expect(await member('reconcile', file)).toMatch(/^The cluster has these members already\.\n/);
-  // A change that names only the address keeps the metadata, to which nodes redirect clients.
+  // A change that names only the address keeps the metadata, which contains the URL for redirects.
   const { body } = await cluster.http.send(cluster.url('n1'), { method: 'GET', path: '/status' }, 5_000);
   expect(JSON.parse(body.toString())).toMatchObject({ members: { n3: cluster.url('n3') } });
 });

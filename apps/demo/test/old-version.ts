@@ -21,7 +21,7 @@ export interface OldVersion {
 
 /**
  * Installs the old version in a temporary folder. If the commit is missing from this clone, returns
- * a text that says so.
+ * a message that says so.
  */
 export function installOldVersion(): OldVersion | string {
   let archive: Buffer;

@@ -10,9 +10,7 @@ export function printed({ output }: Program, beginning: string): string[] {
   return output.split('\n').filter((line) => line.startsWith(beginning));
 }
 
-/**
- * Runs a printed command. Repeats the command while there is no leader, or the leader is not alive.
- */
+/** Runs a printed command. Repeats the command while there is no leader, or the leader is down. */
 export async function runPrinted(line: string): Promise<string> {
   let answer: string | undefined;
   await eventually(`an answer to ${line}`, async () => {

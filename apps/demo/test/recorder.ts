@@ -11,7 +11,7 @@ const ROTATION = 250;
 const KEYS = 4;
 
 /**
- * Clients that read, write, and compare and set a few keys through all nodes. Each operation is
+ * Clients that read, write, and compare-and-set a few keys through all nodes. Each operation is
  * recorded with its observed outcome.
  */
 export class Recorder {

@@ -13,7 +13,9 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.remove());
 
-/** Number of writes while the follower is down. Any more would take minutes on a busy machine. */
+/**
+ * Number of writes while the follower is down. More writes would take minutes on a busy machine.
+ */
 const ENTRIES = 2_500;
 const FLAGS = ['--snapshot-entries', '1000', '--snapshot-trailing', '200'];
 const WRITERS = 64;

@@ -13,7 +13,7 @@ function apply(machine: KvMachine, command: Omit<KvCommand, 'condition'> & { rea
   machine.apply({ entries: [{ kind: 'command', index, term: 1, data }], through: index, time: 0 });
 }
 
-/** Returns a machine with values of 1 KiB, enough of them for many chunks of state. */
+/** Returns a machine that has enough values of 1 KiB to fill many chunks of state. */
 function filled(count = 500): KvMachine {
   const machine = new KvMachine();
   for (let i = 0; i < count; i += 1) {
@@ -65,7 +65,7 @@ describe('snapshots of KvMachine', () => {
     }
   });
 
-  it('a snapshot has the state as of its first chunk despite later commands', async () => {
+  it('a snapshot contains the state as of its first chunk, despite later commands', async () => {
     const machine = filled();
     const [expected, snapshot] = [digest(machine), machine.snapshot()[Symbol.asyncIterator]()];
     const chunks: Uint8Array[] = [];

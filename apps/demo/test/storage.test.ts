@@ -21,7 +21,7 @@ async function start(): Promise<void> {
   await release();
 }
 
-/** Opens the log as a later start would. Resolves with the error of this attempt. */
+/** Opens the log as a later start would. Resolves with the resulting error. */
 async function openFailure(): Promise<unknown> {
   const { log, release } = await storesAt(path, 'level', { logger });
   try {

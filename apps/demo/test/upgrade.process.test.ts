@@ -95,7 +95,7 @@ it('nodes are upgraded one by one under load, the leader first', async ({ skip }
   expectReadable();
 });
 
-it('a node is rolled back after an upgrade with the leader last, until the level is raised', async ({ skip }) => {
+it('nodes upgraded with the leader last can be rolled back until the level is raised', async ({ skip }) => {
   if (typeof old === 'string') return skip(old);
   await startOld(old.main, '--storage', 'fs,level,fs');
   const load = new Load(cluster, 4, 'rollback');

@@ -7,7 +7,7 @@ import type { Target } from './target.js';
 /** Folder of the stored inputs, with one folder per target and one file per input. */
 const CORPUS = fileURLToPath(new URL('../corpus/', import.meta.url));
 
-/** Returns the stored inputs of a target, by file name. */
+/** Returns a target's stored inputs, by file name. */
 export function readCorpus(name: string): Map<string, Uint8Array> {
   const folder = join(CORPUS, name);
   const files = existsSync(folder) ? readdirSync(folder).sort() : [];

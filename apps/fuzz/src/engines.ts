@@ -6,7 +6,7 @@ import { execute } from './execute.js';
 import { EDIT_KINDS, EDIT_RANGE, mutate, type Edit } from './mutate.js';
 import type { Target } from './target.js';
 
-/** Number of executions of each property in fast-check. */
+/** Number of times that fast-check executes each property. */
 const BATCH = 1_000;
 const MAX_LENGTH = 4_096;
 const MAX_EDITS = 6;

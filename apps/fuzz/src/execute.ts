@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { accepts, type Target } from './target.js';
 
-/** Milliseconds that one execution may take, plus additional milliseconds per KiB of input. */
+/** Time limit of one execution in milliseconds, and additional milliseconds per KiB of input. */
 const MAX_MS = 100;
 const MAX_MS_PER_KIB = 10;
 const ALLOCATED_BYTES = 1024 * 1024;

@@ -1,5 +1,5 @@
 /**
- * A change of an input. It consists of a kind, a position, and two numbers whose meaning depends on
+ * A change to an input. It consists of a kind, a position, and two numbers whose meaning depends on
  * the kind.
  */
 export type Edit = readonly [kind: number, at: number, a: number, b: number];

@@ -23,10 +23,10 @@ export interface Target {
   readonly structured?: Arbitrary<Uint8Array>;
   /**
    * Number of bytes that one execution may allocate, in addition to 64 bytes per byte of input.
-   * Default 1 MiB.
+   * Default: 1 MiB.
    */
   readonly allocatedBytes?: number;
-  /** Maximum length of an input. Default 4,096 bytes. */
+  /** Maximum length of an input. Default: 4,096 bytes. */
   readonly maxLength?: number;
   /** Closes everything that the executions opened. */
   close?(): Promise<void>;

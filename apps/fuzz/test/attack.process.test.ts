@@ -27,17 +27,18 @@ import type { Report, Settings } from './attack/node.js';
 
 const SECONDS = Number(process.env['ATTACK_SECONDS'] ?? 3);
 /**
- * Shortest attack for which the rates are checked. A shorter one would mostly measure how the
- * attackers start.
+ * Minimum duration of an attack for which the rates are checked. A shorter attack would mostly
+ * measure the startup of the attackers.
  */
 const LONG_SECONDS = 60;
 /**
- * Maximum length of a part of the attack. Pauses between the parts show the rate without an attack.
+ * Maximum duration of one part of the attack. Pauses between the parts show the rate without an
+ * attack.
  */
 const PART_SECONDS = 15;
 /**
- * Time between two starts of each attack on each server. The attackers share the processors of this
- * machine with the cluster. Without a limit, their number would depend on the scheduler.
+ * Time between two runs of the same attack on the same server. The attackers share the processors
+ * of this machine with the cluster. Without a limit, their number would depend on the scheduler.
  */
 const PERIOD_MS = 1_000;
 const MAX_RESIDENT = 300 * 1024 * 1024;
@@ -108,7 +109,7 @@ function commitsGoOn(members: readonly Member[]): Promise<void> {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sums of the measurements of several periods. */
+/** Sums of the measurements over several periods. */
 class Totals {
   seconds = 0;
   commits = 0;

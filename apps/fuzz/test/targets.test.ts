@@ -28,7 +28,7 @@ describe.each(targets.map((target) => [target.name, target] as const))('the fuzz
     });
 
   if (target.repair !== undefined)
-    it(`${name} accepts some modified inputs only after their repair`, async () => {
+    it(`${name} accepts some modified inputs only after they are repaired`, async () => {
       let repaired = 0;
       const seed = (await target.seeds()).at(-1) as Uint8Array;
       for (let at = 0; at < seed.length; at += 1) {

@@ -28,8 +28,8 @@ export function checkFile(path: string, model: string): boolean {
 }
 
 /**
- * Describes in one sentence an error that occurred while reading or parsing the file. Returns
- * undefined for any other error.
+ * Returns a one-sentence description of an error that occurred while reading or parsing the file.
+ * Returns undefined for any other error.
  */
 export function describeFileFailure(path: string, error: unknown): string | undefined {
   if (error instanceof HistoryError) return `${path}, ${error.message}.`;

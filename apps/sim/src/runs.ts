@@ -2,10 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/**
- * Path of the file of recorded runs, which has one line per run. Only this module writes to the
- * file.
- */
+/** Path of the file that records runs, one per line. Only this module writes to the file. */
 const RUNS_FILE = fileURLToPath(new URL('../runs.md', import.meta.url));
 
 /** A run of many seeds, as recorded in `runs.md`. */
@@ -44,7 +41,7 @@ export function runLine(date: string, commit: string, run: Run): string {
   return `| ${cells.join(' | ')} |\n`;
 }
 
-/** Appends a run to the file of recorded runs. */
+/** Appends a run to the file. */
 export function recordRun(commit: string, run: Run): void {
   appendFileSync(RUNS_FILE, runLine(new Date().toISOString().slice(0, 10), commit, run));
 }

@@ -24,7 +24,7 @@ export const STORAGES = ['fs', 'level'] as const;
 
 export type Storage = (typeof STORAGES)[number];
 
-/** Settings of a world other than its seed. */
+/** The settings of a world, except for its seed. */
 export interface Options extends Pick<WorldOptions, 'invariants' | 'seconds' | 'without' | 'trace'> {
   /** The kind of the nodes' stores. Default: `fs`. */
   readonly storage?: Storage | undefined;

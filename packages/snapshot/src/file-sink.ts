@@ -4,8 +4,8 @@ import type { File, Folder } from '@kontiki/files';
 import { finishedName, unfinishedName } from './names.js';
 
 /**
- * Writer of the file of an unfinished snapshot. The name of the file contains the number of durable
- * bytes. One piece is written in the background while the caller checks the next piece.
+ * Writes the file of an unfinished snapshot. The file's name contains the number of durable bytes.
+ * One piece is written in the background while the caller checks the next piece.
  */
 export class FileSink implements SnapshotSink<string> {
   readonly #folder: Folder;

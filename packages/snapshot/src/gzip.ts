@@ -3,7 +3,7 @@ import { createGunzip, createGzip } from 'node:zlib';
 import type { SnapshotCompression } from '@kontiki/core/wire';
 
 /**
- * Returns a compression with gzip, which runs in the thread pool. `level` ranges from 1 (fastest)
+ * Returns a snapshot compression that uses gzip in the thread pool. `level` ranges from 1 (fastest)
  * to 9 (smallest).
  */
 export function gzip(level = 1): SnapshotCompression {

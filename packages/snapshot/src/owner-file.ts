@@ -5,8 +5,8 @@ import type { Folder } from '@kontiki/files';
 
 /**
  * Name of the file that identifies the owner of a folder's snapshots. The file starts with a
- * checksum of all following bytes (4 bytes), "KONTIOWN" and the format version (9). Then come the
- * names of the cluster and the server.
+ * checksum of all following bytes (4 bytes), "KONTIOWN" and the format version (9). The names of
+ * the cluster and the server follow.
  */
 const NAME = 'snapshot-owner';
 const UNFINISHED = 'snapshot-owner.new';

@@ -37,13 +37,13 @@ async function failing(lies: (operation: DiskOperation) => boolean): Promise<str
 }
 
 describe('testSnapshotStore on a disk that ignores syncs', { timeout: 60_000 }, () => {
-  it('testSnapshotStore detects a FileSnapshots that does not sync its files', async () => {
+  it('testSnapshotStore detects a FileSnapshots store that does not sync its files', async () => {
     expect(await failing(({ kind }) => kind === 'datasync')).toContain(
       'a store keeps finished snapshots after a power cut',
     );
   });
 
-  it('testSnapshotStore detects a FileSnapshots that does not sync its folder', async () => {
+  it('testSnapshotStore detects a FileSnapshots store that does not sync its folder', async () => {
     expect(await failing(({ kind }) => kind === 'sync')).toContain(
       'a store keeps finished snapshots after a power cut',
     );

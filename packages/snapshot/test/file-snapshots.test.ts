@@ -284,7 +284,7 @@ describe('failures of FileSnapshots', () => {
     ['datasync', 'EIO'],
     ['rename', 'EIO'],
     ['sync', 'EIO'],
-  ] as const)('open reports folder and reason if a %s fails with %s, and succeeds later', async (kind, code) => {
+  ] as const)('open reports the folder and reason if a %s fails with %s, and succeeds later', async (kind, code) => {
     const { disk, arm } = failing(kind, code);
     arm();
     await expect(opened(disk)).rejects.toMatchObject({

@@ -25,7 +25,7 @@ class Round {
     await this.nodes.open(id, { log, snapshots, machine, transport, snapshotPolicy: onDemand });
   }
 
-  /** Starts servers a and c, adds server b, and compacts the log of the leader. */
+  /** Starts servers `a` and `c`, adds server `b`, and compacts the leader's log. */
   async startOthers(): Promise<void> {
     for (const id of ['a', 'c']) {
       const stores = { log: new MemoryLog(), snapshots: new MemorySnapshots() };
@@ -50,8 +50,8 @@ class Round {
 }
 
 /**
- * Crashes the first start of server b before a disk operation, and checks that b recovers. Returns
- * false if the start finished before that operation.
+ * Crashes the first start of server `b` before a disk operation, and checks that `b` recovers.
+ * Returns false if the start finished before that operation.
  */
 async function comesBack(operation: number, kind: Crash): Promise<boolean> {
   const round = new Round();
@@ -67,7 +67,7 @@ async function comesBack(operation: number, kind: Crash): Promise<boolean> {
   disk.onCrash = () => (crashed = true);
   disk.crashAt = { operation, kind };
   const errors: unknown[] = [];
-  // This promise never settles if b crashes.
+  // This promise never settles if `b` crashes.
   round.start('b', stores()).catch((error: unknown) => errors.push(error));
   await nodes.clock.until(() => crashed || round.caughtUp || errors.length > 0);
   if (crashed) {

@@ -14,7 +14,7 @@ export function drainPromises(): Promise<void> {
 }
 
 /**
- * The channel. All calls share it, because creating a channel costs more than sending a hundred
+ * The channel shared by all calls, because creating a channel costs more than sending a hundred
  * messages.
  */
 let channel: MessageChannel | undefined;

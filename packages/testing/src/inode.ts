@@ -45,7 +45,7 @@ export class Inode {
     this.#length = contents.length;
   }
 
-  /** Replaces the contents of the file durably. */
+  /** Durably replaces the file's contents. */
   overwrite(contents: Uint8Array): void {
     this.#bytes = contents.slice();
     this.#length = contents.length;

@@ -1,7 +1,7 @@
 import { FolderLockedError, type File, type Folder, type Lock } from '@kontiki/files';
 import { Inode } from './inode.js';
 
-/** A disk operation of a store. */
+/** An operation that a store performs on a disk. */
 export interface DiskOperation {
   readonly kind: 'list' | 'open' | 'create' | 'rename' | 'remove' | 'sync' | 'write' | 'datasync' | 'read' | 'allocate';
   /** Name of the file. Empty for operations on the folder. */
@@ -93,7 +93,7 @@ export class SimulatedDisk {
     return inode.read(0, inode.length);
   }
 
-  /** Replaces the contents of a file durably, without the store's knowledge, to simulate damage. */
+  /** Durably replaces a file's contents without the store's knowledge, to simulate damage. */
   overwrite(name: string, contents: Uint8Array): void {
     this.#inode(name).overwrite(contents);
   }
@@ -101,7 +101,7 @@ export class SimulatedDisk {
   /**
    * Flips a random bit durably. Spares the bytes that a file's newest sync made durable, because no
    * store can distinguish damage to them from a torn write. Returns the file name and offset as
-   * text, or undefined if the drawn file has no older bytes.
+   * text, or undefined if the randomly chosen file has no older bytes.
    */
   flipBit(random: () => number): string | undefined {
     const names = [...this.#durableNames];
@@ -150,8 +150,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * @internal Runs an asynchronous operation. Calls `start` immediately, and the function that
-   * `start` returned after the delay.
+   * @internal Runs an asynchronous operation. Calls `start` immediately. After the delay, calls the
+   * function that `start` returned.
    */
   async run<T>(life: number, operation: DiskOperation, start: () => () => T): Promise<T> {
     if (!this.enter(life, operation)) return never();

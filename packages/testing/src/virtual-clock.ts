@@ -4,8 +4,8 @@ import { drainPromises } from './drain-promises.js';
 interface Alarm {
   at: number;
   /**
-   * Order of an alarm among those that are due at the same time. Such alarms fire in the order in
-   * which they were set.
+   * Position of an alarm among those that are due at the same time. Such alarms fire in the order
+   * in which they were set.
    */
   order: number;
   readonly fire: () => void;

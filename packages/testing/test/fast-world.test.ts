@@ -15,7 +15,7 @@ describe('runFastWorld', () => {
     expect(lines.join('\n')).toMatch(/a starts: term 1[^]*append term[^]*all faults end/);
   });
 
-  it('all invariants hold in 20 seeds of the fast world with many events', () => {
+  it('all invariants hold in 20 fast worlds in which many events occur', () => {
     const outcomes = Array.from({ length: 20 }, (_, seed) => runFastWorld(seed));
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
     const sum = (name: keyof (typeof outcomes)[0]['counts']): number =>

@@ -57,7 +57,7 @@ describe('runFullWorld', () => {
     expect(lines.join('\n')).toMatch(/a starts[^]*leads term[^]*all faults end/);
   });
 
-  it('all invariants hold in 6 seeds of the full world with many events', async () => {
+  it('all invariants hold in 6 full worlds in which many events occur', async () => {
     const outcomes: Outcome[] = [];
     for (let seed = 0; seed < 6; seed += 1) outcomes.push(await run(seed, { seconds: 20 }));
     expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);

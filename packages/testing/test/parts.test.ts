@@ -169,7 +169,7 @@ describe('NodeChecks', () => {
     checks.issued({ id: 'b', life: 1, leads: false, log: new LogMemory() }, 0, 0, { entries });
   }
 
-  it('each membership of a write is compared with the previous one, in any terms', () => {
+  it('each membership in a write is compared with the previous one, whatever the terms', () => {
     append(
       entry(1, 1, of('a', 'b', 'c')),
       entry(2, 2, of('a', 'b', 'c', 'd')),

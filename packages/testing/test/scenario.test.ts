@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 // work. Breaks invariants by forging messages and changing disks.
 const ids = ['a', 'b', 'c'];
 
-/** Returns a cluster in which server a leads. */
+/** Returns a cluster in which server `a` leads. */
 function clusterWithLeader(): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');

@@ -16,7 +16,7 @@ export class Endpoint {
 
   /**
    * `tls` returns the TLS options for a new connection. The options change when the certificate or
-   * the secret has been replaced.
+   * the secret is replaced.
    */
   constructor(url: URL, tls: () => ConnectionOptions) {
     const secure = url.protocol === 'https:';

@@ -55,7 +55,7 @@ export class InboundRequest {
     });
   }
 
-  /** The version of frames that the peer can read. */
+  /** The frame version that the peer can read. */
   get framing(): number {
     return this.#hello.framing;
   }

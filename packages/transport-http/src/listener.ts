@@ -16,7 +16,7 @@ import {
 import { rejectRequest } from './inbound-request.js';
 import type { HttpOptions } from './options.js';
 
-/** Maximum number of connections from each server that may connect. A peer uses three. */
+/** Maximum number of connections from one server. A peer uses three. */
 const CONNECTIONS_PER_SERVER = 4;
 
 /** Called for each request with a valid handshake. */
@@ -46,8 +46,8 @@ export class HttpListener implements Listener {
     if (options.listen === undefined) return;
     this.#own = new OwnServer(context, (request, response) => this.handle(request, response));
     const { server } = this.#own;
-    // The timeout must be longer than a live peer can be silent. Otherwise, a request could arrive
-    // on a connection that this server is just closing.
+    // The timeout must exceed the longest time for which a live peer can be silent. Otherwise, a
+    // request could arrive on a connection that this server is just closing.
     server.keepAliveTimeout = Math.max(server.keepAliveTimeout, 2 * SILENT_TICKS * context.limits.pingIntervalMs);
   }
 

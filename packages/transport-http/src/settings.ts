@@ -5,7 +5,8 @@
 export const CONTENT_TYPE = 'application/x-kontiki';
 
 /**
- * In a response, the header asks the peer to poll, because the responding server cannot reach the
- * peer. In a request, it marks a poll, whose response may be delayed until there are messages.
+ * Name of a header. In a response, it asks the peer to poll, because the responding server cannot
+ * reach the peer. In a request, it marks a poll, whose response may be delayed until there are
+ * messages.
  */
 export const POLL_HEADER = 'kontiki-poll';

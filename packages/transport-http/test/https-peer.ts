@@ -1,7 +1,7 @@
 import { HttpTransport } from '@kontiki/transport-http';
 
-// A program that sends numbered messages to server a, at an address given as an argument, until it
-// is killed.
+// A program that sends numbered messages to server `a`, at an address given as an argument, until
+// it is killed.
 const [address = ''] = process.argv.slice(2);
 const transport = new HttpTransport({ listen: { port: 0 } });
 await transport.start({ cluster: 'c-1', server: 'b', incarnation: 5, genesis: undefined, epoch: undefined }, () => {});

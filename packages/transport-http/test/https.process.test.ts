@@ -1,5 +1,5 @@
-// Shows that HttpTransport without `tls` checks certificates. Only a process with NODE_EXTRA_CA_CERTS
-// trusts the authority of the server, so the trusting peer runs in its own process.
+// Shows that HttpTransport without `tls` checks certificates. Only a process with
+// NODE_EXTRA_CA_CERTS trusts the server's authority, so the trusting peer runs in its own process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

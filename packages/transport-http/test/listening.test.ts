@@ -90,7 +90,7 @@ const applications: readonly [string, (handler: Handler) => Promise<RequestListe
   ],
 ];
 
-it('the application’s server closes although peers send requests to it', async () => {
+it('the application’s server closes even if peers send requests to it', async () => {
   const a = await mounted({ limits: { pingIntervalMs: 50 } });
   const server = createServer(a.transport.handler);
   const port = await listening(server);

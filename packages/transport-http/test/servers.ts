@@ -2,7 +2,7 @@ import type { Identity, ServerId } from '@kontiki/core';
 import { HttpTransport, type HttpOptions } from '@kontiki/transport-http';
 import { TestServer } from '../../peers/test/transports/servers.js';
 
-/** A server that sends only the requests of a test. */
+/** A server that sends only the requests that a test tells it to send. */
 export const client: Identity = { cluster: 'c-1', server: 'x', incarnation: 99, genesis: undefined, epoch: undefined };
 
 export * from '../../peers/test/transports/servers.js';

@@ -4,7 +4,7 @@ import { MAX_FRAME } from '@kontiki/core/wire';
 /** The WebSocket subprotocol. Each binary message is one frame of `@kontiki/core/wire`. */
 export const SUBPROTOCOL = 'kontiki.1';
 
-/** Options of the ws library for both ends of a connection. */
+/** Options for the ws library on both ends of a connection. */
 export const socketOptions: Pick<
   ClientOptions,
   'perMessageDeflate' | 'maxPayload' | 'maxFragments' | 'maxBufferedChunks'

@@ -54,7 +54,7 @@ it('a transport on a path of the application’s server does not affect other pa
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
-it('the application’s server closes although peers are connected to it', async () => {
+it('the application’s server closes even if peers are connected to it', async () => {
   const server = await applicationServer();
   const [a, b] = [await started('a', { server, limits: { pingIntervalMs: 50 } }), await started('b')];
   b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));
@@ -65,7 +65,7 @@ it('the application’s server closes although peers are connected to it', async
   expect(a.lines.map(({ text }) => text)).toEqual([
     'closed 1 connections from peers, because the application closed its server',
   ]);
-  // The server may listen again.
+  // The application may start its server again.
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   b.transport.setPeers(new Map([['a', `ws://127.0.0.1:${portOf(server)}/kontiki`]]));

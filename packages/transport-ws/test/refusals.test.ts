@@ -32,7 +32,7 @@ function dial(server: TestServer, { headers, protocol = 'kontiki.1', origin, pat
   return ws;
 }
 
-/** Returns the reason with which a server refuses an upgrade. */
+/** Returns the reason that a server gives for refusing an upgrade. */
 async function refusedReason(server: TestServer, options: Dial): Promise<string | undefined> {
   const ws = dial(server, options);
   const [, response] = await once(ws, 'unexpected-response');
@@ -40,9 +40,9 @@ async function refusedReason(server: TestServer, options: Dial): Promise<string 
   return response.headers['kontiki-refused'];
 }
 
-it('a peer that answers with another id than expected is refused', async () => {
+it('a peer that answers with an unexpected id is refused', async () => {
   const a = await started('a');
-  // Start a server with the id c that accepts every client.
+  // Start a server with the id `c` that accepts every client.
   const { WebSocketServer } = await import('ws');
   const impostor = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'kontiki.1' });
   after(() => impostor.close());

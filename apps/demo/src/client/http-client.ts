@@ -17,7 +17,7 @@ export interface NodeResponse<Body = Buffer> {
   readonly body: Body;
 }
 
-/** Error for a request that received no complete response. */
+/** Thrown when a request received no complete response. */
 export class NoResponseError extends Error {
   /** Whether the node may have received the request. If it was never sent, it had no effect. */
   readonly sent: boolean;
@@ -30,17 +30,17 @@ export class NoResponseError extends Error {
 }
 
 export interface HttpClientOptions {
-  /** Headers of every request. */
+  /** Headers to send with every request. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The only authority to trust, in PEM format. Default: the authorities of the system. */
+  /** The only certificate authority to trust, in PEM format. Default: the system's authorities. */
   readonly ca?: string | undefined;
 }
 
 /**
- * Sends requests to nodes over HTTP or HTTPS, and keeps the connections for later requests.
+ * Sends requests to nodes over HTTP or HTTPS, and reuses open connections.
  *
  * Every request rejects with a `NoResponseError` if the node does not answer, and with a `CliError`
- * if the certificate of the node is not trusted.
+ * if the node's certificate is not trusted.
  */
 export class HttpClient {
   readonly #headers: Readonly<Record<string, string>>;
@@ -65,8 +65,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request to one node and returns the body of the response as a stream, which must be
-   * read. The request or the stream fails after `limitMs` without data.
+   * Sends a request to one node and returns the response body as a stream, which must be read. The
+   * request or the stream fails after `limitMs` without data.
    */
   async stream(url: string, request: NodeRequest, limitMs: number): Promise<NodeResponse<AsyncIterable<Uint8Array>>> {
     const { response, timer } = await this.#open(url, request, limitMs);
@@ -90,8 +90,8 @@ export class HttpClient {
   }
 
   /**
-   * Resolves when the head of the response has arrived. When `timer` expires, the request or the
-   * reading of its response fails.
+   * Resolves when the response head has arrived. If `timer` expires, the request fails, or reading
+   * its response fails.
    */
   #open(
     url: string,
@@ -108,7 +108,7 @@ export class HttpClient {
       const timer = setTimeout(() => stream.destroy(new Error(`no data for ${limitMs} ms`)), limitMs);
       let sent = false;
       request.on('socket', (socket) => {
-        // The agent may have reused this connection for the request.
+        // The agent may use an open connection for the request.
         if (socket.connecting) socket.once(isSecure ? 'secureConnect' : 'connect', () => (sent = true));
         else sent = true;
       });

@@ -35,8 +35,8 @@ export class KvClient {
 
   async send(request: NodeRequest): Promise<NodeResponse> {
     const isRead = request.method === 'GET';
-    // A read can be repeated, so limit the time spent on each node. If one node hangs, time remains
-    // for the other nodes.
+    // A read can be repeated safely, so limit the time spent on each node. If one node hangs, there
+    // is still time to try the others.
     const attemptMs = isRead ? this.#timeoutMs / this.#urls.length : this.#timeoutMs;
     const deadline = Date.now() + this.#timeoutMs;
     let reason = 'no node has answered';

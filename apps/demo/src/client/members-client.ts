@@ -12,13 +12,13 @@ export interface MemberList {
   readonly level: number | null;
   readonly leader: string | null;
   readonly members: readonly { readonly id: string; readonly address: string; readonly part: 'voter' | 'learner' }[];
-  /** The steps that a `reconcile` has taken or would take. */
+  /** The steps that `reconcile` has taken or would take. */
   readonly steps?: readonly MembershipStep[];
 }
 
 /**
- * Maximum duration of a membership change in milliseconds, including retries. A new voter must
- * receive the log.
+ * Maximum duration of a membership change in milliseconds, including retries. It is long because a
+ * new voter must first receive the log.
  */
 const LIMIT = 70_000;
 

@@ -7,7 +7,7 @@ import { StreamProgress } from './progress.js';
 import type { SnapshotClient } from './snapshot-client.js';
 
 /**
- * Writes the newest snapshot of a node to `file`. When the promise resolves, the file is complete,
+ * Writes a node's newest snapshot to `file`. When the promise resolves, the file is complete,
  * checked and durable. When it rejects, no file was created.
  */
 export async function saveSnapshot(

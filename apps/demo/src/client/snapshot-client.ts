@@ -22,7 +22,7 @@ export interface SnapshotDownload {
 type StreamedResponse = NodeResponse<AsyncIterable<Uint8Array>>;
 
 /**
- * Downloads the newest snapshot of the first node that answers, or requests a new snapshot there.
+ * Downloads the newest snapshot from the first node that answers, or requests a new snapshot there.
  * Snapshots are local to each node.
  */
 export class SnapshotClient {
@@ -30,9 +30,7 @@ export class SnapshotClient {
   readonly #urls: readonly string[];
   readonly #timeoutMs: number;
 
-  /**
-   * `timeoutMs` is the time without data from a node after which the client tries the next node.
-   */
+  /** If no data arrives from a node for `timeoutMs`, the client tries the next node. */
   constructor(http: HttpClient, urls: readonly string[], timeoutMs: number) {
     this.#http = http;
     this.#urls = urls;
@@ -45,7 +43,7 @@ export class SnapshotClient {
     return { url, ...(JSON.parse(await text(response.body)) as Omit<TakenSnapshot, 'url'>) };
   }
 
-  /** Starts downloading the newest snapshot of a node. */
+  /** Starts downloading a node's newest snapshot. */
   async download(): Promise<SnapshotDownload> {
     const { url, response } = await this.#request('GET');
     async function* chunks(): AsyncGenerator<Uint8Array, void> {

@@ -12,7 +12,7 @@ import {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 24 * 60 * 60 * 1_000;
-/** Days that a throw-away authority and its certificates are valid. */
+/** Number of days for which a throw-away authority and its certificates are valid. */
 const VALID_DAYS = 365;
 
 /** An authority and its private key, in PEM format. */
@@ -56,7 +56,7 @@ export class Authority {
 
   /**
    * Returns a new certificate for a server, as options for a transport. Peers check the URI in the
-   * certificate, and clients check the names of this machine.
+   * certificate, and clients check that it names this machine.
    */
   async issue(cluster: string, id: string): Promise<{ cert: string; key: string; ca: string } & PeerTls> {
     const keys = await generateKeys();
@@ -84,7 +84,7 @@ export class Authority {
   }
 }
 
-/** Returns a validity period that starts a day ago, because the clocks of machines differ. */
+/** Returns a validity period that started a day ago, because the machines' clocks may differ. */
 function validity(): { readonly notBefore: Date; readonly notAfter: Date } {
   return { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + VALID_DAYS * DAY) };
 }

@@ -8,18 +8,15 @@ import { writeAtomically } from './write-atomically.js';
 
 const AUTHORITY = 'authority';
 
-/**
- * Loads the library that creates certificates only when it is needed, because loading it takes a
- * second.
- */
+/** Loads the certificate library only when it is needed, because loading it takes a second. */
 const loadAuthority = async (): Promise<typeof Authority> => (await import('./authority.js')).Authority;
 
-/** Returns the paths of a certificate and its key in the folder of a cluster. */
+/** Returns the paths of a certificate and its key in a cluster's folder. */
 export function certificatePaths(data: string, name: string): { readonly cert: string; readonly key: string } {
   return { cert: join(data, 'tls', `${name}.pem`), key: join(data, 'tls', `${name}.key`) };
 }
 
-/** Creates a throw-away authority in the folder of a cluster, and a certificate for each node. */
+/** Creates a throw-away authority in a cluster's folder, and a certificate for each node. */
 export async function createCertificates(data: string, { cluster, nodes }: ClusterFile): Promise<void> {
   const Authority = await loadAuthority();
   const authority = await Authority.create(cluster);
@@ -28,7 +25,7 @@ export async function createCertificates(data: string, { cluster, nodes }: Clust
   for (const { id } of nodes) write(data, id, await authority.issue(cluster, id));
 }
 
-/** Creates or renews the certificate of one server. */
+/** Creates or renews a server's certificate. */
 export async function issueCertificate(data: string, cluster: string, id: string): Promise<void> {
   const Authority = await loadAuthority();
   const { cert, key } = certificatePaths(data, AUTHORITY);
@@ -36,7 +33,7 @@ export async function issueCertificate(data: string, cluster: string, id: string
   write(data, id, await authority.issue(cluster, id));
 }
 
-/** Returns the path of the authority that signed the certificates of a cluster. */
+/** Returns the path of the authority that signed a cluster's certificates. */
 export const authorityPath = (data: string): string => certificatePaths(data, AUTHORITY).cert;
 
 /** Reads the authority that clients should trust. */
@@ -52,20 +49,20 @@ export function readAuthority(path: string): string {
   }
 }
 
-/** Reads the authority of a cluster. Returns undefined if the cluster has no certificates. */
+/** Reads a cluster's authority. Returns undefined if the cluster has no certificates. */
 export function authorityOf(data: string, { tls }: ClusterFile): string | undefined {
   return tls === true ? readAuthority(authorityPath(data)) : undefined;
 }
 
-/** Reads the certificate of a node, as options for its transport. */
+/** Reads a node's certificate, as options for its transport. */
 export function readCertificate(data: string, id: string): PeerTls {
   const { cert, key } = certificatePaths(data, id);
   return { cert: read(cert, data, id), key: read(key, data, id), ca: read(authorityPath(data), data, id) };
 }
 
 /**
- * Reads the shared secrets in a file, one per line. The transport dials with the first secret. The
- * errors of the transport do not contain the secrets.
+ * Reads shared secrets from a file with one secret per line. The transport uses the first secret
+ * when it dials. Its errors never contain a secret.
  */
 export function readSecrets(path: string): SecurityOptions {
   let text: string;

@@ -17,11 +17,11 @@ export interface DemoNode {
   readonly port: number;
   readonly peerPort: number;
   readonly storage: Storage;
-  /** Whether the node is not a member yet and may therefore start without a log. */
+  /** True if the node is not a member yet. It may then start without a log. */
   readonly joining?: boolean;
-  /** Whether the cluster was recovered without this node. Such a node must never run again. */
+  /** True if the cluster was recovered without this node, which must never run again. */
   readonly leftBehind?: boolean;
-  /** Whether the node was removed from the members. */
+  /** True if the node was removed from the members. */
   readonly removed?: boolean;
 }
 
@@ -42,9 +42,8 @@ export interface ClusterFile {
   readonly secret?: boolean;
   readonly nodes: readonly DemoNode[];
   /**
-   * Whether the log of every node contains the first entry. If so, a node with an empty log has
-   * lost its disk. Such a node must not be bootstrapped again, because its votes and entries are
-   * lost.
+   * Whether every node's log contains the first entry. If so, a node with an empty log has lost its
+   * disk. Such a node must not be bootstrapped again, because its votes and entries are lost.
    */
   readonly bootstrapped: boolean;
   /**
@@ -65,12 +64,14 @@ function fileIn(data: string): string {
   return join(data, 'cluster.json');
 }
 
-/** Returns the nodes that may run: no node that was removed, or that a recovery left behind. */
+/**
+ * Returns the nodes that may run. Excludes nodes that were removed or that a recovery left behind.
+ */
 export function livingNodes({ nodes }: Pick<ClusterFile, 'nodes'>): readonly DemoNode[] {
   return nodes.filter(({ leftBehind, removed }) => leftBehind !== true && removed !== true);
 }
 
-/** Reads the cluster file of a data folder. Returns undefined if the file does not exist. */
+/** Reads the cluster file in a data folder. Returns undefined if the file does not exist. */
 export function readClusterFile(data: string): ClusterFile | undefined {
   const path = fileIn(data);
   if (!existsSync(path)) return undefined;
@@ -105,7 +106,8 @@ function isClusterFile(file: unknown): file is ClusterFile {
     nodes.length > 0 &&
     nodes.every(
       (node) =>
-        // The id is used as the name of a folder. The pattern alone would accept the array ['n1'].
+        // The id is used as a folder name. Check its type too, because the pattern alone would
+        // accept the array ['n1'].
         typeof node?.id === 'string' &&
         /^n[1-9]\d?$/.test(node.id) &&
         isPort(node.port) &&
@@ -125,8 +127,8 @@ function areDistinct(values: readonly unknown[]): boolean {
 }
 
 /**
- * Changes an existing cluster file. Waits while another process is changing the file, because
- * otherwise one of the two changes would be lost.
+ * Changes an existing cluster file. Waits while another process is changing the file. Otherwise,
+ * one of the two changes would be lost.
  */
 export async function updateClusterFile(
   data: string,
@@ -144,7 +146,10 @@ export async function updateClusterFile(
   }
 }
 
-/** Locks a folder, and retries because other processes lock it only for milliseconds. */
+/**
+ * Locks a folder. Retries if it is locked, because other processes hold the lock only for
+ * milliseconds.
+ */
 async function lockSoon(lock: () => Promise<Lock>, attempts = 100): Promise<Lock> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -62,7 +62,7 @@ export async function publishUrl(
   );
 }
 
-/** Sends a request for the list of members, or for a membership change, to the given nodes. */
+/** Requests the list of members, or a membership change, from the given nodes. */
 async function ask(
   data: string,
   cluster: ClusterFile,
@@ -82,8 +82,8 @@ async function ask(
 }
 
 /**
- * Requests that the cluster make a running node a voter. Resolves when the node is a voter. Gives up
- * when `stop` is aborted.
+ * Asks the cluster to make a running node a voter. Resolves when the node is a voter. Gives up when
+ * `stop` is aborted.
  */
 export async function join(
   data: string,

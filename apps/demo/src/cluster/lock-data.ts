@@ -4,7 +4,7 @@ import { CliError, EXIT } from '../cli.js';
 
 /**
  * Locks the data folder. Without the lock, two demos in one folder could create two clusters, or
- * each could run a part of the same cluster.
+ * each could run part of the same cluster.
  */
 export async function lockData(data: string): Promise<Lock> {
   try {

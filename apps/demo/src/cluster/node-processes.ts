@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { COMMAND, shellWord } from '../cli.js';
 import type { DemoNode } from './cluster-file.js';
 
-/** Milliseconds that a node has to stop before it is killed. */
+/** Time limit for a node to stop, in milliseconds. A node that takes longer is killed. */
 const STOP_TIMEOUT = 10_000;
 
 const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));

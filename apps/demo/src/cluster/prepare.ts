@@ -7,9 +7,7 @@ import { clientUrl, peerUrl, readClusterFile, writeClusterFile, type ClusterFile
 import type { Storage, TransportName } from './kinds.js';
 import { storagePath, storesAt } from './storage.js';
 
-/**
- * Settings of a cluster from the command line. A setting is undefined if its flag was not given.
- */
+/** Cluster settings from the command line. A setting is undefined if its flag was not given. */
 export interface ClusterFlags {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
@@ -50,8 +48,8 @@ export async function prepareCluster(data: string, flags: ClusterFlags): Promise
 }
 
 /**
- * Returns the cluster of an interrupted restore of a snapshot, or else a new cluster of one node.
- * Does not write the cluster file. Throws if the folder belongs to another cluster.
+ * Returns the existing cluster if restoring a snapshot was interrupted, or otherwise a new cluster
+ * of one node. Does not write the cluster file. Throws if the folder belongs to another cluster.
  */
 export function clusterToRestore(data: string, snapshot: string, flags: ClusterFlags): ClusterFile {
   const existing = readClusterFile(data);
@@ -62,10 +60,7 @@ export function clusterToRestore(data: string, snapshot: string, flags: ClusterF
   return existing;
 }
 
-/**
- * Writes the cluster file of a cluster that is to be restored, unless an interrupted restore has
- * already written it.
- */
+/** Writes the cluster file for a restore, unless an interrupted restore has already written it. */
 export async function prepareRestore(data: string, snapshot: string, flags: ClusterFlags): Promise<ClusterFile> {
   const file = clusterToRestore(data, snapshot, flags);
   return readClusterFile(data) === undefined ? createCluster(data, file) : file;
@@ -134,8 +129,7 @@ function storagesOf(nodes: number, storages: readonly Storage[] = ['fs']): Stora
 }
 
 /**
- * Returns the members for the first entry of the cluster. Each member's metadata is its URL for
- * clients.
+ * Returns the members for the cluster's first entry. Each member's metadata is its URL for clients.
  */
 export function firstMembers(cluster: ClusterFile): BootstrapOptions['members'] {
   return Object.fromEntries(

@@ -8,7 +8,7 @@ import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
 import { Level } from 'level';
 import type { Storage } from './kinds.js';
 
-/** Returns the path of the folder that contains a node's data. */
+/** Returns the path of a node's data folder. */
 export function storagePath(data: string, id: string, storage: Storage): string {
   return join(data, id, storage);
 }
@@ -16,7 +16,7 @@ export function storagePath(data: string, id: string, storage: Storage): string 
 export interface NodeStores extends Stores {
   readonly snapshots: SnapshotStore;
   /**
-   * Closes the database of the two stores, if they use one. Must be called after the stores are
+   * Closes the database that the two stores share, if any. Must be called after the stores are
    * closed.
    */
   readonly release: () => Promise<void>;
@@ -31,7 +31,7 @@ export interface StoresOptions {
   readonly isNew?: boolean;
 }
 
-/** Creates the stores of a node without opening them. */
+/** Creates a node's stores without opening them. */
 export async function storesAt(
   path: string,
   storage: Storage,

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 
 /**
  * Replaces a file atomically. After a crash, either the old or the new file exists. Only the
- * current user may read the new file, which is durable when this function returns. The folder must
- * exist.
+ * current user may read the new file. The file is durable when this function returns. The folder
+ * must exist.
  */
 export function writeAtomically(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });

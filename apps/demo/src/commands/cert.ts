@@ -15,7 +15,7 @@ const certHelp = `Creates a certificate for a node of a cluster that was created
 A running node reads its certificate again on SIGHUP.
 `;
 
-/** Creates or renews the certificate of one node. */
+/** Creates or renews a node's certificate. */
 export async function certCommand(args: string[]): Promise<number> {
   const { values } = parse('cert', args, { id: { type: 'string' }, data: { type: 'string' } });
   if (values['help'] === true) {

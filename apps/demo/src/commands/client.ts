@@ -82,7 +82,7 @@ async function key(
   client: KvClient,
 ): Promise<number> {
   const name = positionals[0] as string;
-  // URL parsers resolve these path segments even if they are percent-encoded.
+  // URL parsers resolve the path segments `.` and `..` even if they are percent-encoded.
   if (name === '.' || name === '..')
     throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
   const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;

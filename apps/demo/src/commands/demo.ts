@@ -84,7 +84,7 @@ export async function demoCommand(args: string[]): Promise<number> {
   }
 }
 
-/** The flags of the nodes that their clients must know. */
+/** The flags of the nodes that also affect their clients. */
 interface ClientFlags {
   /** Path of a file with the token that clients must send. */
   readonly tokenFile: string | undefined;
@@ -111,7 +111,8 @@ async function runCluster(
     showing = new AbortController();
     return printCommands(cluster, http, data, clients, print, AbortSignal.any([stop.signal, showing.signal]));
   };
-  // Once a node has exited, the printed commands may no longer work and need another node.
+  // Once a node has exited, the printed commands may no longer work, so print commands for another
+  // node.
   const processes = new NodeProcesses(print, () => void showCommands());
   try {
     await startAll(processes, { cluster, isNew }, nodeArgs, stop.signal);
@@ -147,7 +148,7 @@ async function startAll(
   );
   // Ctrl-C also reaches the nodes, so nodes that were starting may already have exited.
   if (signal.aborted) return;
-  // A node that is not a member yet is not needed by the others.
+  // The other nodes do not need a node that is not a member yet.
   const failed = results
     .filter(([{ joining }, result]) => result !== 'listening' && result !== EXIT.staysOut && joining !== true)
     .map(([{ id }]) => id);
@@ -159,7 +160,7 @@ async function startAll(
     throw new CliError('All nodes have lost their data. Start a new cluster with another --data.');
 }
 
-/** Milliseconds that a node has to report its role. */
+/** Time limit for a node to report its role, in milliseconds. */
 const HEALTH_LIMIT = 3_000;
 
 /** The response to `GET /health`. */
@@ -178,9 +179,9 @@ interface Leading {
 }
 
 /**
- * Polls the nodes until one of them leads and two of them know that the cluster is founded. Before
- * that, the cluster stops if any node stops. After that, any one node may fail. Resolves with
- * undefined if `signal` is aborted first.
+ * Polls the nodes until one of them leads and two of them know that the cluster is founded. Until
+ * then, the failure of any node would stop the cluster. From then on, any one node may fail.
+ * Resolves with undefined if `signal` is aborted first.
  */
 async function waitForLeader(
   cluster: ClusterFile,

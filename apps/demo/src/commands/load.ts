@@ -22,7 +22,7 @@ const flags = {
   ...nodesFlags,
 } as const;
 
-/** Counts and latencies of the PUTs in a period of time. */
+/** Counts and latencies of the PUT requests during a period. */
 class Tally {
   readonly counts = { done: 0, refused: 0, unknown: 0 };
   readonly #latencies: number[] = [];

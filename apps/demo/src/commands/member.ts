@@ -39,7 +39,7 @@ Exit codes: 0 success, 1 refused or no answer, nothing was changed, 2 invalid co
 4 unknown: the change may have come into force.
 `;
 
-/** Commands that cannot be forced. */
+/** Commands that do not accept --force. */
 const UNFORCED: ReadonlySet<string> = new Set(['list', 'address', 'transfer', 'raise']);
 
 /** The arguments of each change, in the order of the command line. */
@@ -123,14 +123,14 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
   return print(list);
 }
 
-/** Returns the URL for clients of a node in the cluster file, if the file names the node. */
+/** Returns a node's URL for clients from the cluster file, if the file names the node. */
 function urlOf(data: string | undefined, { id }: { readonly id?: string }): string | undefined {
   const cluster = data === undefined ? undefined : readClusterFile(data);
   const node = cluster?.nodes.find((one) => one.id === id);
   return cluster === undefined || node === undefined ? undefined : clientUrl(node, cluster);
 }
 
-/** Notes in the cluster file which nodes are no members, so that `demo` does not start them. */
+/** Records in the cluster file which nodes are not members, so that `demo` does not start them. */
 async function noteRemoved(data: string | undefined, { members }: MemberList): Promise<void> {
   if (data === undefined || members.length === 0) return;
   const update = updateClusterFile(data, (file) => ({

@@ -123,7 +123,7 @@ function help(): number {
 
 /** Settings of a node from the command line. */
 interface Settings {
-  /** Reads the certificate or the shared secrets of the node. */
+  /** Reads the node's certificate or shared secrets. */
   readonly security: () => SecurityOptions;
   readonly access: Access;
   readonly tuning: Tuning;

@@ -6,7 +6,7 @@ import { clientUrl, livingNodes, readClusterFile } from '../cluster/cluster-file
 import { authorizationOf } from '../token-file.js';
 
 /**
- * Flags with which a client finds the nodes of a cluster, the authority to trust, and its token.
+ * Flags that tell a client the nodes of a cluster, the authority to trust, and the token to send.
  */
 export const nodesFlags = {
   url: { type: 'string', multiple: true },
@@ -25,7 +25,7 @@ export const nodesHelp = `  --url URL         URL of any node, http[s]://HOST:PO
 export interface Nodes {
   readonly urls: readonly string[];
   readonly http: HttpClient;
-  /** The folder of the cluster; undefined if the nodes were given by --url. */
+  /** The cluster's folder; undefined if the nodes were given by --url. */
   readonly data?: string;
 }
 

@@ -24,8 +24,8 @@ export class Access {
 
   /** Throws an `HttpError` if the node must not serve the request. */
   check({ method, headers }: IncomingMessage, isAdmin: boolean): void {
-    // A page in a browser could send simple requests to this port, although the page could not read
-    // the answers.
+    // A web page could send simple requests to this port, even though it could not read the
+    // responses.
     if (headers.origin !== undefined && method !== 'GET' && method !== 'HEAD')
       throw new HttpError(403, 'ORIGIN', 'Requests from browsers must not change anything.');
     const expected = isAdmin ? this.#adminToken : this.#token;

@@ -155,7 +155,7 @@ export class KvApi {
       pid: process.pid,
       ...status,
       leader: leader?.id ?? null,
-      // The level of the cluster, and the highest level that this node reads.
+      // The cluster's feature level, and the highest feature level that this node can read.
       level: membership?.level ?? null,
       reads,
       members,

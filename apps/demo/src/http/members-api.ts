@@ -13,22 +13,23 @@ import { HttpError, sendJson } from './responses.js';
 
 const MAX_BODY = 4_096;
 /**
- * Maximum duration of a membership change in milliseconds. A new voter must receive the whole log.
+ * Maximum duration of a membership change in milliseconds. It is long because a new voter must
+ * first receive the whole log.
  */
 const TIMEOUT = 60_000;
 
 /** A membership change, as in the body of `POST /members`. */
 export interface MemberChange {
   readonly change: (typeof CHANGES)[number];
-  /** Id of the server to change. May be missing in a `transfer`. Has no effect in a `raise`. */
+  /** Id of the server to change. Optional for `transfer`, and ignored by `raise`. */
   readonly id?: string;
-  /** Id of the new server in a `replace`. */
+  /** Id of the new server, for `replace`. */
   readonly with?: string;
   readonly address?: string;
   readonly metadata?: string;
-  /** All members of the desired membership, in a `reconcile`. */
+  /** All members of the desired membership, for `reconcile`. */
   readonly desired?: Readonly<Record<string, DesiredMember>>;
-  /** Whether a `reconcile` only returns the steps without taking them. */
+  /** Whether `reconcile` only returns the steps, without taking them. */
   readonly dryRun?: boolean;
   /** Whether to make the change even if no majority of the new voters answers now. */
   readonly force?: boolean;
@@ -78,7 +79,7 @@ export class MembersApi {
       id,
       ...info,
       part: isVoter(membership as Membership, id) ? 'voter' : 'learner',
-      // Only the leader knows how much of the log each of the other members has.
+      // Only the leader knows how much of the log each other member has.
       match: id === this.#node.id ? last : (matches.get(id) ?? null),
     }));
     const { revision = null, level = null } = membership ?? {};
@@ -138,7 +139,7 @@ const FIELDS: Readonly<Record<keyof MemberChange, 'string' | 'object' | 'boolean
   force: 'boolean',
 };
 
-/** Parses the body of a request. Throws an `HttpError` that names an invalid field. */
+/** Parses a request body. Throws an `HttpError` that names an invalid field. */
 export function changeOf(body: Uint8Array): MemberChange {
   const fields = parseJson(body);
   if (!isObject(fields)) throw invalid('The body must be an object.');

@@ -66,7 +66,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   KONTIKI_LEVEL: 409,
 };
 
-/** Messages that replace those of errors whose own messages may contain paths. */
+/** Replacement messages for errors whose own messages may contain paths. */
 const MESSAGE: Partial<Record<ErrorCode, string>> = {
   KONTIKI_DISK_FULL: 'The disk of the node is full. Free some space, then try again.',
   KONTIKI_CLOSED: 'The node is stopping or has failed. Try another node.',

@@ -7,13 +7,13 @@ import type { SecureContextOptions } from 'node:tls';
 import type { PeerTls } from '@kontiki/peers';
 import { RequestQueue } from './request-queue.js';
 
-/** Number of ticks of 20 ms for which idle connections stay open after `close`. */
+/** How long idle connections stay open after `close`, in ticks of 20 ms. */
 const LINGER_TICKS = 25;
 
-/** Milliseconds that pending responses may take after `close`. */
+/** Time limit for pending responses after `close`, in milliseconds. */
 const CLOSE_TIMEOUT = 2_000;
 
-/** Certificate of the server and its key, in PEM format. */
+/** The server's certificate and key, in PEM format. */
 export type ServerTls = Pick<PeerTls, 'cert' | 'key'>;
 
 /** The HTTP or HTTPS server of one node, with limits on sizes, times and waiting requests. */
@@ -61,7 +61,7 @@ export class KvServer {
   }
 
   /**
-   * Ends each connection with the next response on it, and idle connections after half a second. A
+   * Ends each connection with its next response, and ends idle connections after half a second. A
    * client may have sent a request that has not arrived yet. If the server closed such a connection
    * at once, the client could not know whether the request had an effect. Resolves when every
    * request has been answered, or after two seconds. Close the node at the same time, so that the

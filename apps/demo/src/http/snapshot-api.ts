@@ -15,8 +15,8 @@ interface NewestSnapshot {
 }
 
 /**
- * Serves the snapshots of one node over HTTP. POST takes a snapshot. GET sends the newest snapshot
- * as it is stored.
+ * Serves one node's snapshots over HTTP. POST takes a snapshot. GET sends the newest snapshot as it
+ * is stored.
  */
 export class SnapshotApi {
   readonly #node: RaftNode;

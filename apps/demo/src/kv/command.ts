@@ -14,7 +14,7 @@ export type Condition =
   /** The key must not exist. */
   | { readonly kind: 'absent' };
 
-/** A replicated command: sets a key to a value, or deletes it. */
+/** A replicated command, which sets a key to a value or deletes the key. */
 export type KvCommand = { readonly key: string; readonly condition: Condition } & (
   { readonly kind: 'put'; readonly value: Uint8Array } | { readonly kind: 'delete' }
 );

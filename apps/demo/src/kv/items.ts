@@ -16,7 +16,7 @@ interface Iteration {
    * the iteration.
    */
   readonly end: number;
-  /** Position up to which all items were yielded. */
+  /** Position up to which all items have been yielded. */
   yielded: number;
   /**
    * Old versions, by key, of the items that changed after the start and have not been yielded yet.

@@ -40,7 +40,7 @@ export const demoState: Target = {
   },
   run: async (input) => {
     const isCommand = readCommand(input);
-    // Both readers receive each input. The target accepts an input if one reader accepts it.
+    // Pass each input to both readers. The target accepts an input if one reader accepts it.
     await readState(input).catch((error: unknown) => {
       if (!isCommand || !demoState.isExpected(error)) throw error;
     });

@@ -11,7 +11,7 @@ const encode = (headers: Readonly<Record<string, string>>): Uint8Array =>
       .join('\n'),
   );
 
-/** Parses lines of headers as Node.js does, which collects repeated names in an array. */
+/** Parses header lines as Node.js does, which collects repeated headers in an array. */
 function decode(input: Uint8Array): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const line of textOf(input).split('\n')) {
@@ -89,7 +89,7 @@ export const handshake: Target = {
       } catch (error) {
         if (!(error instanceof HandshakeError)) throw error;
         const { message } = error;
-        // Log lines contain this message.
+        // This message is logged.
         check(message.length < 600 && !/[\n\r]/.test(message), 'a refusal is one short line');
         isAccepted = false;
       }

@@ -51,7 +51,7 @@ export const machine: Target = {
     } catch (error) {
       if (!machine.isExpected(error)) throw error;
     }
-    // Both readers receive each input. The target accepts an input if one reader accepts it.
+    // Pass each input to both readers. The target accepts an input if one reader accepts it.
     const replica = new Replica(inventory);
     try {
       await replica.restore(piecesOf(input));

@@ -21,7 +21,7 @@ class Server {
 
   /**
    * `status` is the HTTP status of the response to an accepted request. `turns` is the number of
-   * turns of the event loop to wait for a response.
+   * event loop turns to wait for a response.
    */
   constructor(create: () => PeerTransport<Peer>, status: number, turns: number) {
     this.#create = create;

@@ -3,16 +3,15 @@ import { connect, type Socket } from 'node:net';
 import { check } from '../target.js';
 
 /**
- * Milliseconds within which a server must close a connection after its client has ended the
- * connection.
+ * Time limit, in milliseconds, for a server to close a connection after its client has ended it.
  */
 const CLOSE_TIMEOUT = 5_000;
 
-/** Time that a client waits for an answer before it ends its connection. */
+/** How long a client waits for an answer before it ends its connection. */
 export interface Patience {
   /**
-   * Number of turns of the event loop to wait. The server runs in the same process and needs only a
-   * few turns, even on a busy machine. Timers would leave the process idle most of the time.
+   * Number of event loop turns to wait. The server runs in the same process and needs only a few
+   * turns, even on a busy machine. Timers would leave the process idle most of the time.
    */
   readonly turns: number;
   /** Called after half of the turns in `turns`. */
@@ -20,7 +19,7 @@ export interface Patience {
 }
 
 /**
- * Sends an input to a port of this machine, and ends the connection when `patience` is exhausted.
+ * Sends an input to a port on this machine, and ends the connection when `patience` runs out.
  * Resolves with all received bytes when the server has closed the connection. Rejects if the server
  * does not close the connection.
  */
@@ -59,8 +58,8 @@ async function exchange(port: number, input: Uint8Array, { turns, onHalf }: Pati
  * Sends an input to an HTTP server. Checks that the server sends either an HTTP response or
  * nothing, and that the server does not fail. Also checks that no response contains a stack trace
  * or a path of this machine. Returns the status of every response. When the client ends the
- * connection, Node.js drops the responses that the server has not sent yet. A server that responds
- * later needs `patience` with turns.
+ * connection, Node.js drops the responses that the server has not sent yet. For a server that
+ * responds later, `patience` must include turns.
  */
 export async function exchangeHttp(port: number, input: Uint8Array, patience: Patience): Promise<readonly number[]> {
   const received = await exchange(port, input, patience);

@@ -6,7 +6,7 @@ export const self: Identity = { cluster: 'fuzz', server: 'a', incarnation: 11, g
 /** Another server of the same cluster as `self`. */
 export const peer: Identity = { ...self, server: 'b', incarnation: 12 };
 
-/** The owner of the stores of the server `self`. */
+/** The owner recorded in the stores of the server `self`. */
 export const owner = { cluster: self.cluster, server: self.server };
 
 /** A membership with a learner and with text that contains non-ASCII characters. */

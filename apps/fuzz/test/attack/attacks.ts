@@ -21,13 +21,15 @@ export interface Target {
  */
 export type Attack = (target: Target) => Promise<void>;
 
-/** An attack on one connection, and the reason for which the server refuses the connection. */
+/** An attack on one connection, and the reason why the server refuses the connection. */
 export interface Refused {
   readonly attack: Attack;
   readonly reason: string;
 }
 
-/** Milliseconds for which an attack keeps its connection if the server does not close it. */
+/**
+ * How long, in milliseconds, an attack keeps its connection open if the server does not close it.
+ */
 const PATIENCE_MS = 5_000;
 
 type Headers = Readonly<Record<string, string>>;
@@ -188,9 +190,7 @@ function message(kind: Target['kind'], body: Uint8Array): Buffer {
 
 const chunked = { 'transfer-encoding': 'chunked' };
 
-/**
- * Handshakes that differ from a valid one, each with the reason for which the server refuses it.
- */
+/** Handshakes that differ from a valid one, each with the reason why the server refuses it. */
 const handshakes: readonly (readonly [reason: string, headers: Headers | ((target: Target) => Headers)])[] = [
   ['cluster', { 'kontiki-cluster': 'c-2' }],
   ['version', { 'kontiki-version': '2' }],
@@ -214,7 +214,7 @@ const smuggled: readonly Headers[] = [
   { 'content-length': '5\n6' },
 ];
 
-/** Returns attacks on one connection, with the reason for which a server refuses each attack. */
+/** Returns attacks on one connection, each with the reason why a server refuses it. */
 export function refused({ kind, credentials }: Pick<Target, 'kind' | 'credentials'>): Refused[] {
   const hasTls = credentials.client(0) !== undefined;
   const other: readonly Refused[] =

@@ -6,9 +6,9 @@ import { Authority } from '../../../../packages/peers/test/transports/certificat
 
 /** Credentials that a server must not accept. */
 interface WrongCredentials {
-  /** Options with which an attacker connects, or undefined for a connection without TLS. */
+  /** Options that an attacker uses to connect, or undefined for a connection without TLS. */
   readonly options: ConnectionOptions | undefined;
-  /** The reason for which a server refuses these credentials. */
+  /** The reason why a server refuses these credentials. */
   readonly reason: string;
   /**
    * The code that a server logs when it first refuses these credentials. Set for two of the
@@ -19,10 +19,10 @@ interface WrongCredentials {
 
 /** The credentials of a cluster's servers, and those that its attackers have. */
 export interface Credentials {
-  /** Returns the options of a server. */
+  /** Returns a server's options. */
   readonly security: (id: string) => Promise<SecurityOptions>;
   /**
-   * Returns valid options of a client that acts as server `s0`, `s1`… of the cluster. Returns
+   * Returns valid options for a client that acts as server `s0`, `s1`… of the cluster. Returns
    * undefined for a connection without TLS.
    */
   readonly client: (stranger: number) => ConnectionOptions | undefined;
@@ -42,7 +42,7 @@ export async function nothing(): Promise<Credentials> {
   return { security: async () => ({}), client: () => undefined, wrong: [] };
 }
 
-/** The code with which OpenSSL refuses a message that was encrypted with the wrong key. */
+/** OpenSSL's error code for a message that was encrypted with the wrong key. */
 export const BAD_RECORD = 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC';
 
 /**

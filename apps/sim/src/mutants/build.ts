@@ -13,7 +13,7 @@ export function pathOf({ package: name = 'core', file }: Mutant): string {
   return join(PACKAGES, name, 'src', file);
 }
 
-/** Returns the unchanged content of the source file that a mutant changes. */
+/** Returns the original contents of the source file that a mutant changes. */
 export function sourceOf(mutant: Mutant): string {
   return readFileSync(pathOf(mutant), 'utf8');
 }

@@ -3,7 +3,7 @@ import type { Mutant } from './mutant.js';
 const PROTOCOL = 'packages/core/test/protocol/forwarding.test.ts';
 const NODE = 'packages/core/test/node/forwarding.test.ts';
 
-/** Bugs in proposals that servers forward to the leader. */
+/** Bugs in how servers forward proposals to the leader. */
 export const protocolMutants: readonly Mutant[] = [
   {
     name: 'a forwarded proposal that arrives twice is appended twice',

@@ -5,7 +5,10 @@ const FEED = 'packages/core/test/node/feed.test.ts';
 
 const found = (test: string): Mutant['rare'] => ({ why: 'the clients of the worlds do not use these calls', test });
 
-/** Bugs in what programs build on leadership: jobs, tokens, watched values, feeds, and `minIndex`. */
+/**
+ * Bugs in features that follow the leader or the state: jobs, tokens, watched values, feeds, and
+ * `minIndex`.
+ */
 export const mutants: readonly Mutant[] = [
   {
     name: 'a job continues although its server no longer leads',

@@ -1,6 +1,6 @@
 import type { Mutant } from './mutant.js';
 
-/** Bugs in the stores on `abstract-level`. They run with `--storage level`. */
+/** Bugs in the stores on `abstract-level`. These mutants run with `--storage level`. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'batches are not synced',

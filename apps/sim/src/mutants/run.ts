@@ -25,7 +25,7 @@ export interface MutantsOptions {
   readonly names: readonly string[];
   /** Whether to check one invariant at a time and disable all others. */
   readonly alone: boolean;
-  /** The invariants to check. Default: all invariants of the world. */
+  /** The invariants to check. Default: all invariants that this kind of world checks. */
   readonly invariants: readonly Invariant[] | undefined;
   /** Maximum number of worlds to run per mutant. */
   readonly seeds: number;

@@ -3,7 +3,7 @@ import type { Mutant } from './mutant.js';
 const ALGEBRA = 'packages/core/test/log/membership-change.test.ts';
 const STORES = 'packages/core/test/protocol/stores.test.ts';
 
-/** Bugs in the founding of a cluster, and in how a server's disk is identified. */
+/** Bugs in how a cluster is founded, and in how a server's disk is identified. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'a lost disk that was bootstrapped again counts',

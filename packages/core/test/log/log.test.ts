@@ -35,7 +35,7 @@ describe('quorum', () => {
     }
   });
 
-  it('a quorum before the founding consists of all voters', () => {
+  it('a quorum consists of all voters until the cluster is founded', () => {
     const unfounded = { ...joint(['a', 'b', 'c'], []), founded: false };
     const two = (id: string): boolean | undefined => id !== 'c' || undefined;
     expect(voteResult(unfounded, two)).toBe('pending');
@@ -142,7 +142,7 @@ const blank = {
 };
 
 describe('durability', () => {
-  it('a finished write does not make a replaced and rewritten entry durable', () => {
+  it('a finished write does not make an entry durable that has been replaced since', () => {
     const writes = new WriteTracker(3);
     const first = writes.issue(4, 5, 10); // Write entries 4 and 5.
     const second = writes.issue(4, 4, 5); // Replace both entries with a new entry 4.

@@ -51,7 +51,8 @@ function change(current: Membership, command: string): Membership | string {
   const steps: MembershipStep[] = [];
   let target: Target | string = current;
   for (const operation of operations) {
-    // Each step of a change is checked after all earlier steps. In between, there may be no voter.
+    // Each step of a change is checked after all earlier steps. Between two steps, the membership
+    // may have no voter.
     const before = targetOf(current, steps);
     steps.push(...stepsOf(typeof before === 'string' ? { ...current, voters: [] } : before, operation));
     target = targetOf(current, steps);

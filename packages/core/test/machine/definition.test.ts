@@ -31,7 +31,7 @@ describe('defineStateMachine', () => {
     expect(() => define(options)).toThrow(message);
   });
 
-  it('a definition follows the previous version', () => {
+  it('a definition with a previous version gets the next version number', () => {
     expect(counter.version).toBe(1);
     const next = defineStateMachine({ previous: counter, initial: () => ({ total: 0, notes: ['new'] }), commands: {} });
     expect([next.version, next.behaviors.length]).toEqual([2, 2]);

@@ -92,7 +92,7 @@ export class TypedNodes<D extends Definition = Definition> {
     return this.leader();
   }
 
-  /** Resolves with the leader as soon as a leader has committed an entry of its term. */
+  /** Resolves with the leader as soon as a leader has committed an entry of its own term. */
   async leader(): Promise<TypedNode<D>> {
     const leading = (): TypedNode<D> | undefined =>
       [...this.nodes.values()].find(({ raft }) => raft.isLeader && raft.status().applied > 0);

@@ -14,7 +14,7 @@ describe('jsonCodec', () => {
     );
   });
 
-  it('any other value round-trips exactly or is refused', () => {
+  it('a value that is not JSON round-trips exactly or is refused', () => {
     let accepted = 0;
     const anything = fc.anything({
       withBigInt: true,

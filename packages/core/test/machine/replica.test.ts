@@ -37,7 +37,7 @@ testStateMachine(
 );
 
 describe('Replica', () => {
-  it('entries that are not commands of the version produce failed results', () => {
+  it('entries that are not valid commands of the version produce failed results', () => {
     const replica = new Replica(counter);
     const command = (name: string, input?: Uint8Array, version = 1): Uint8Array =>
       encodeCommand({ version, name, input });
@@ -85,7 +85,7 @@ describe('Replica', () => {
     });
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 40 }), damaged), (data) => {
-        // A raise is valid, and so is a single digit as the input.
+        // Skip inputs that may be valid: a raise of the version, and an input that ends in a digit.
         fc.pre(data[0] !== 0xc1 && !(data.length > 1 && /[0-9]/.test(String.fromCharCode(data.at(-1) as number))));
         expect(apply(replica, data)).toMatchObject([{ error: { code: expect.stringMatching(/^KONTIKI_/) } }]);
       }),
@@ -135,7 +135,7 @@ describe('Replica', () => {
 });
 
 describe('snapshots of a Replica', () => {
-  it('a snapshot has the state as of its first chunk, despite later commands', async () => {
+  it('a snapshot contains the state as of its first chunk, despite later commands', async () => {
     const replica = new Replica(counter);
     apply(replica, replica.encode('note', 'before'), replica.encode('add', 1));
     const chunks = replica.snapshot();
@@ -220,7 +220,7 @@ describe('snapshots of a Replica', () => {
     expect(copy.state).toBeInstanceOf(Total);
   });
 
-  it('an abandoned snapshot ends its writer', async () => {
+  it('abandoning a snapshot ends the generator that writes it', async () => {
     let ended = false;
     const machine = defineStateMachine({
       initial: () => new Date(0),

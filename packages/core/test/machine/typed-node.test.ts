@@ -41,7 +41,7 @@ describe('TypedNode', () => {
     expect((await run(leader.query('total', undefined, { consistency: 'local' }))).result).toBe(5);
   });
 
-  it('a CommandError rejects its execute and stops no server', async () => {
+  it('a CommandError rejects the call to execute and stops no server', async () => {
     const leader = await nodes.cluster(counter, 'a', 'b', 'c');
     await run(leader.execute('add', 5));
     const failure = await run(leader.execute('take', 6).catch((error: unknown) => error));
@@ -51,7 +51,7 @@ describe('TypedNode', () => {
     for (const node of nodes.nodes.values()) expect((await run(node.query('total'))).result).toBe(3);
   });
 
-  it('any other exception of a command stops the servers', async () => {
+  it('a command that throws anything but a CommandError stops the servers', async () => {
     const leader = await nodes.cluster(counter, 'a');
     await expect(run(leader.execute('crash'))).rejects.toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME' });
     expect(leader.raft.status()).toMatchObject({

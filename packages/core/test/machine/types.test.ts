@@ -43,7 +43,7 @@ const second = () =>
 type First = TypedNode<ReturnType<typeof first>>;
 type Second = TypedNode<ReturnType<typeof second>>;
 
-it('execute takes the names and inputs of the commands', () => {
+it('execute accepts only the names and inputs of the commands', () => {
   const calls = (node: First): unknown[] => {
     expectTypeOf(node.execute('add', 5)).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(node.execute('reset')).resolves.toEqualTypeOf<Applied<void>>();
@@ -70,7 +70,7 @@ it('execute takes the names and inputs of the commands', () => {
   expectTypeOf(calls).toBeFunction();
 });
 
-it('query takes the names and inputs of the queries', () => {
+it('query accepts only the names and inputs of the queries', () => {
   const calls = (node: First): unknown[] => {
     expectTypeOf(node.query('total')).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(node.query('above', 5, { consistency: 'local' })).resolves.toEqualTypeOf<Applied<boolean>>();
@@ -93,7 +93,7 @@ it('inputs must be valid for both versions, and results may come from either ver
     return [
       // @ts-expect-error The previous version takes only numbers.
       node.execute('add', '5'),
-      // @ts-expect-error No type of input suits both versions.
+      // @ts-expect-error No input type is valid for both versions.
       node.execute('reset', true),
       // @ts-expect-error The newest version does not have this command.
       node.execute('old'),
@@ -102,7 +102,7 @@ it('inputs must be valid for both versions, and results may come from either ver
   expectTypeOf(calls).toBeFunction();
 });
 
-it('a version with another state needs migrate', () => {
+it('a version with a different state type needs migrate', () => {
   const definitions = (): unknown[] => [
     defineStateMachine({ previous: first(), initial: () => ({ total: 0 }), commands: {} }),
     // @ts-expect-error The state of version 1 has no sum.

@@ -22,7 +22,7 @@ const v1 = defineStateMachine({
   commands: { add: (state, amount: number) => (state.total += amount) },
   queries,
 });
-/** A second version that adds twice the amount and has one more command. */
+/** A second version that adds each number twice and has one more command. */
 const v2 = defineStateMachine({
   version: 2,
   previous: v1,
@@ -33,7 +33,7 @@ const v2 = defineStateMachine({
   },
   queries,
 });
-/** A third version, whose state has a different form. */
+/** A third version, whose state has a different structure. */
 const v3 = defineStateMachine({
   version: 3,
   previous: v2,
@@ -135,7 +135,7 @@ describe('versions of behavior', () => {
     expect(again.version).toBe(2);
   });
 
-  it('a raise over several versions migrates the state', async () => {
+  it('raising the version by several steps migrates the state', async () => {
     await nodes.cluster(v2, 'a', 'b');
     await add(1);
     for (const id of ['a', 'b']) await restart(id, v3);
@@ -179,7 +179,7 @@ describe('versions of behavior', () => {
     expect(await run(clear())).toMatchObject({ result: 0 });
   });
 
-  it('a command appended after a raise runs once, with the new code', async () => {
+  it('a command appended after the version is raised runs once, with the new code', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b');
     await add(1);
     await nodes.below.clock.elapse(200);
@@ -215,7 +215,7 @@ describe('raiseVersion', () => {
     expect(await refusal(leader.raiseVersion())).toMatch(new RegExp(`^KONTIKI_BEHAVIOR: .* ${gone} has not answered`));
   });
 
-  it('raiseVersion is refused after a member was rolled back', async () => {
+  it('raiseVersion is refused after a member has been rolled back', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b', 'c');
     await add(1);
     await nodes.below.clock.elapse(200);
@@ -261,7 +261,7 @@ describe('servers that lack a version', () => {
     await run(nodes.open('a', v1));
   });
 
-  it('a server stops before it applies a raise to a version that it lacks', async () => {
+  it('a server stops before it switches to a version that it does not have', async () => {
     const leader = await nodes.cluster(v2, 'a', 'b', 'c');
     await add(1);
     await nodes.below.clock.elapse(200);
@@ -278,7 +278,7 @@ describe('servers that lack a version', () => {
     await expectTotals(3);
   });
 
-  it('installing a snapshot stops a server that lacks its version', async () => {
+  it('installing a snapshot stops a server that does not have its version', async () => {
     const leader = await nodes.cluster(v2, 'a');
     await add(1);
     await raise();

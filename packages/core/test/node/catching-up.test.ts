@@ -17,8 +17,8 @@ describe('catching up with a snapshot', () => {
   const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
   /**
-   * Starts a cluster in which server c is down and needs entries that have been compacted. Resolves
-   * with the leader.
+   * Starts a cluster in which server `c` is down and needs entries that have been compacted.
+   * Resolves with the leader.
    */
   async function leaderWithoutC(): Promise<RaftNode<number>> {
     await cluster(['a', 'b', 'c'], policy);
@@ -54,7 +54,7 @@ describe('catching up with a snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
     expect(leader.status()).toMatchObject({ role: 'leader', term });
     expect(await runToEnd(c.read(() => machines.get('c')?.commands.length))).toBe(68);
-    // The snapshot is now in the store of server c.
+    // The snapshot is now in server `c`'s store.
     await c.close(atOnce);
     const again = await open('c', policy);
     expect(machines.get('c')?.commands.length).toBeGreaterThan(45);
@@ -79,7 +79,7 @@ describe('catching up with a snapshot', () => {
     leader.on('snapshotSending', ({ bytes: sent, total }) => {
       size = total;
       if (sent > 0) times.push(nodes.clock.now());
-      // Cut off the other follower, so that the command cannot commit before c catches up.
+      // Cut off the other follower, so that the command cannot commit before `c` catches up.
       if (waits && sent === 0) {
         nodes.network.cut('a', 'b');
         void leader.propose(bytes('waits')).catch(() => {});
@@ -234,7 +234,7 @@ describe('catching up with a snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  /** Starts a cluster and waits until the follower c has applied all entries. */
+  /** Starts a cluster and waits until the follower `c` has applied all entries. */
   async function withFollower(): Promise<{ readonly c: RaftNode<number>; readonly machine: SnapshotJournal }> {
     await cluster(['a', 'b', 'c'], policy);
     await write(3);
@@ -313,7 +313,7 @@ describe('catching up with a snapshot', () => {
     expect(machines.get('c')?.commands).toEqual(machines.get(leader.id)?.commands);
   });
 
-  it('a leader keeps entries that a follower still needs until its second snapshot', async () => {
+  it('a leader keeps the entries that a follower needs for at most two snapshots', async () => {
     const { c } = await withFollower();
     const held = c.status().last;
     const leader = nodes.leader as RaftNode<number>;

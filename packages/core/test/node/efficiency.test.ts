@@ -112,7 +112,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
   });
 
-  it('256 queued commands need one write per server and no more messages than one', async () => {
+  it('256 queued commands need only the writes and messages of a single command', async () => {
     await propose(256);
     expect(kinds(isLeader)).toEqual(['append', 'append', 'commit', 'commit']);
     expect(kinds((id) => !isLeader(id))).toEqual(['appendAccepted', 'appendAccepted']);
@@ -149,7 +149,7 @@ describe('number of messages, writes and wake-ups in a cluster', () => {
     const before = sent.length;
     for (const clock of clocks.values()) clock.wakeUps = 0;
     await nodes.clock.elapse(10_000);
-    // There are twenty heartbeats per second to each follower, and as many replies from it.
+    // Each follower receives twenty heartbeats per second and sends as many replies.
     expect(sent.length - before).toBeLessThanOrEqual(4 * 201);
     for (const [id, { wakeUps }] of clocks) {
       // A follower wakes up for each heartbeat. A leader wakes up to send heartbeats and to process

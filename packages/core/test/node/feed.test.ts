@@ -1,5 +1,5 @@
-// Shows that a feed yields each committed command once and in order, on every server, and says when
-// a snapshot has replaced commands that it has not read.
+// Shows that a feed yields each committed command once and in order, on every server, and reports
+// when a snapshot has replaced commands that it has not read.
 import { describe, expect, it } from 'vitest';
 import type { Committed, RaftNode } from '@kontiki/core';
 import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
@@ -22,7 +22,7 @@ async function take(feed: AsyncGenerator<Committed<number>>, count: number): Pro
 }
 
 describe('committed', () => {
-  it('a feed on every server yields all commands in order, and results from its start on', async () => {
+  it('a feed yields all commands in order on every server, and results since its start', async () => {
     await nodes.cluster('a', 'b', 'c');
     await propose('x', 'y');
     for (const node of nodes.nodes.values()) await runToOutcome(nodes, node.ready());
@@ -81,7 +81,7 @@ describe('committed', () => {
     expect(await next).toEqual({ done: true, value: undefined });
   });
 
-  it('a feed rejects when a snapshot has replaced what it has not read', async () => {
+  it('a feed rejects when a snapshot has replaced commands that it has not read', async () => {
     await nodes.bootstrap('a');
     const a = await open('a');
     await nodes.clock.until(() => a.isLeader);

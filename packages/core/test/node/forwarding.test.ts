@@ -112,7 +112,7 @@ describe('a server that does not lead', () => {
     const waiting = outcome(a.propose(new Uint8Array(200), { timeout: 100 }));
     expect(await outcome(a.propose(new Uint8Array(200)))).toBe('KONTIKI_OVERLOADED');
     expect(await run(waiting)).toBe('KONTIKI_TIMEOUT');
-    // The proposal that timed out has left space in the queue.
+    // The proposal that timed out no longer takes up space in the queue.
     expect(await run(a.propose(new Uint8Array(200), { timeout: 100 }))).toBe('KONTIKI_TIMEOUT');
   });
 });

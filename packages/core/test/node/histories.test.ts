@@ -10,7 +10,7 @@ async function* one(text: string): AsyncIterable<Uint8Array> {
   yield bytes(text);
 }
 
-/** Stops a server and returns the state of its log. */
+/** Stops a server and returns its log's state. */
 async function stop(id: string): Promise<LogState> {
   await nodes.get(id).close(atOnce);
   nodes.nodes.delete(id);

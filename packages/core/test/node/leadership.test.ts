@@ -1,5 +1,5 @@
-// Shows what programs build on leadership and events: jobs that run on the leader with a fencing
-// token, waiting until a server is up to date, and watching values.
+// Shows the calls that run jobs on the leader with a fencing token, wait until a server is up to
+// date, and watch values.
 import { afterEach, describe, expect, it } from 'vitest';
 import { membershipOf, silentLogger, type NodeEvents, type RaftNode } from '@kontiki/core';
 import { Operations } from '../../src/node/calls/operations.js';
@@ -16,14 +16,14 @@ afterEach(async () => {
 
 const until = (condition: () => boolean): Promise<void> => nodes.clock.until(condition);
 
-/** Returns when the signal is aborted, like a job that runs as long as it may. */
+/** Returns when the signal is aborted, like a job that runs for as long as it is allowed to. */
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve());
   });
 
-/** Starts a job on every server. Returns the starts and ends of the jobs, in order. */
+/** Starts a job on every server. Returns a list of when jobs start and end, in order. */
 function runJobs(): { readonly events: string[]; readonly tokens: number[]; readonly outcomes: Promise<unknown>[] } {
   const events: string[] = [];
   const tokens: number[] = [];
@@ -57,7 +57,7 @@ describe('whileLeader', () => {
     expect(await Promise.all(outcomes)).toEqual(['KONTIKI_CLOSED', 'KONTIKI_CLOSED', 'KONTIKI_CLOSED']);
   });
 
-  it('every job of one leadership gets a token of its own, which is committed', async () => {
+  it('each job of one leadership gets its own token, which is a committed index', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     const token = (): Promise<number> =>
@@ -71,7 +71,7 @@ describe('whileLeader', () => {
     expect(leader.status().committed).toBeGreaterThanOrEqual(tokens[2] as number);
   });
 
-  it('a job ends with its result or error, and a follower waits until it leads', async () => {
+  it('whileLeader settles as its job does, and a follower waits until it leads', async () => {
     await nodes.cluster('a', 'b', 'c');
     const leader = nodes.leader as RaftNode<number>;
     expect(
@@ -93,7 +93,7 @@ describe('whileLeader', () => {
     expect(await waiting).toBe('KONTIKI_CLOSED');
   });
 
-  it('a call that is aborted ends when its job has stopped', async () => {
+  it('an aborted call ends once its job has stopped', async () => {
     await nodes.cluster('a');
     const controller = new AbortController();
     let release = (): void => {};
@@ -118,7 +118,7 @@ describe('whileLeader', () => {
     expect(steps).toEqual(['started', 'stopped', 'KONTIKI_ABORTED']);
   });
 
-  it('close waits until the signal of a job is aborted, and a job must be a function', async () => {
+  it('close stops a running job, and whileLeader rejects a job that is not a function', async () => {
     await nodes.cluster('a');
     const { events, outcomes } = runJobs();
     await until(() => events.length === 1);
@@ -156,7 +156,7 @@ describe('Operations', () => {
 });
 
 describe('ready', () => {
-  it('ready resolves on a restarted server when it has applied what was committed', async () => {
+  it('ready resolves on a restarted server once it has applied all committed entries', async () => {
     await nodes.cluster('a', 'b', 'c');
     const { id } = nodes.followers[0] as RaftNode<number>;
     await nodes.get(id).close(atOnce);
@@ -166,7 +166,7 @@ describe('ready', () => {
     expect(nodes.machine(id).commands).toEqual(['0', '1', '2', '3', '4']);
   });
 
-  it('ready waits without a deadline for a leader, unless it is given one', async () => {
+  it('ready waits for a leader without a time limit, unless a timeout is given', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     const a = await nodes.open('a');
     const limited = outcome(a.ready({ timeout: 1_000 }));
@@ -219,14 +219,14 @@ describe('watch', () => {
     expect(reported).toEqual([3]);
   });
 
-  it('a watcher that is first asked after its node has ended ends at once', async () => {
+  it('a watcher whose first value is requested after its node closed ends at once', async () => {
     await nodes.cluster('a');
     const watcher = nodes.get('a').watch('leader');
     await nodes.get('a').close(atOnce);
     expect(await watcher.next()).toEqual({ done: true, value: undefined });
   });
 
-  it.each(['watch', 'committed'] as const)('return ends a pending next of %s', async (kind) => {
+  it.each(['watch', 'committed'] as const)('return() ends a pending next() of %s', async (kind) => {
     await nodes.cluster('a');
     const a = nodes.get('a');
     const values = kind === 'watch' ? a.watch('full') : a.committed();

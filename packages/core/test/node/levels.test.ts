@@ -25,7 +25,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
   return text;
 }
 
-/** Opens a cluster as the first version left it, at level 0. */
+/** Opens a cluster at level 0, as the first version of Kontiki left it. */
 async function oldCluster(...ids: string[]): Promise<void> {
   const membership = membershipOf(ids.map(info), [], 0);
   for (const id of ids) {

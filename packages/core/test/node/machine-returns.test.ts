@@ -50,7 +50,7 @@ describe('values that methods of ports return', () => {
     ],
     ['a promise', (async () => undefined) as never, /must return an async iterable, not an object/],
     ['nothing', (() => undefined) as never, /must return an async iterable, not undefined/],
-  ])('a machine whose snapshot gives %s stops the node', async (_, snapshot, message) => {
+  ])('a machine whose snapshot produces %s stops the node', async (_, snapshot, message) => {
     const a = await cluster(['a']);
     await write(1);
     Object.assign(machines.get('a') as SnapshotJournal, { snapshot });

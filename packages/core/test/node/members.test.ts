@@ -163,7 +163,7 @@ describe('members', () => {
     expect(await run(leader().members.reconcile(desired, { dryRun: true }))).toEqual([{ kind: 'demote', id: 'b' }]);
   });
 
-  it('addresses and metadata change, and the transport follows', async () => {
+  it('addresses and metadata can be changed, and the transport gets the new addresses', async () => {
     await nodes.bootstrap('a');
     const inner = nodes.network.transport();
     let peers: ReadonlyMap<string, string> | undefined;
@@ -268,12 +268,12 @@ describe('refusals', () => {
     const { servers } = leader().status().membership as Membership;
     expect(await run(change())).toBe(code);
     const after = leader().status().membership as Membership;
-    // Some of these calls first add the learner d.
+    // Some of these calls first add `d` as a learner.
     expect([...after.servers].filter(([id]) => id !== 'd')).toEqual([...servers]);
     expect([after.voters, after.outgoing]).toEqual([['a', 'b', 'c'], []]);
   });
 
-  it('a membership change that is aborted before its turn has no effect', async () => {
+  it('a membership change that is aborted before it starts has no effect', async () => {
     await nodes.cluster('a', 'b', 'c');
     const controller = new AbortController();
     const change = outcome(leader().members.remove('c', { signal: controller.signal }));
@@ -294,7 +294,7 @@ describe('refusals', () => {
     expect(await run(leader().propose(bytes('x')))).toMatchObject({ result: 1 });
   });
 
-  it('a change that a node cannot follow to its end has an unknown outcome', async () => {
+  it('a change whose end a node cannot observe has an unknown outcome', async () => {
     await nodes.cluster('a', 'b', 'c');
     const old = leader();
     const change = outcome(old.members.setMetadata('b', 'x', { timeout: 100 }));
@@ -341,7 +341,7 @@ describe('close', () => {
     },
   );
 
-  it('a leader that fails while it closes still closes', async () => {
+  it('close completes on a leader that fails while it closes', async () => {
     await nodes.bootstrap('a', 'b', 'c');
     let fail: (error: Error) => void = () => {};
     const log = nodes.logs.get('a') as MemoryLog;

@@ -180,7 +180,7 @@ describe('moveServer', () => {
     await expect(move({ log: new WrongPages(), snapshots: to.snapshots })).rejects.toMatchObject({
       code: 'KONTIKI_CORRUPT',
     });
-    // Moving away from such a log must fail, too.
+    // Moving the data out of such a log must fail, too.
     const bad = { log: new WrongPages() };
     await bootstrap(bad.log, { cluster: owner.cluster, server: owner.server, members });
     const moved = moveServer({ ...owner, from: bad, to: { log: to.log }, where: 'x' });

@@ -67,7 +67,7 @@ function recorded(senders: string[]): Transport {
 const members = (...ids: string[]): Membership =>
   membershipOf(ids.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
 
-/** Fills the log of server a with entries that start with a given membership. */
+/** Fills server `a`'s log with entries that start with a given membership. */
 async function fill(first: Membership, terms: readonly number[] = [1, 1]): Promise<void> {
   const log = new MemoryLog();
   nodes.logs.set('a', log);
@@ -207,8 +207,8 @@ describe('recoverServer', () => {
       expect(await runToOutcome(nodes, leader!.propose(bytes(first)))).toMatchObject({ result: 4 });
       expect(machines.get(leader!.id)?.commands.slice(0, 3)).toEqual(['x0', 'x1', 'x2']);
     }
-    // The servers b, c and e are a majority of the old cluster, so they serve in its epoch. The
-    // guide warns of this.
+    // The servers `b`, `c` and `e` are a majority of the old cluster, so they serve in its epoch.
+    // The guide warns of this.
     const served = [...serving].map(([epoch, by]) => `${epoch === '' ? 'old' : 'new'}: ${[...by].join()}`);
     expect(served).toHaveLength(3);
     expect(new Set(served)).toEqual(new Set(['new: 0', 'new: 1', 'old: -1']));
@@ -296,8 +296,8 @@ describe('recoverServer', () => {
 });
 
 /**
- * Writes snapshots of server a. Returns the store, in which the snapshots at the given indices are
- * damaged.
+ * Writes snapshots of server `a` to a store and returns the store. The snapshots at the given
+ * indices are damaged.
  */
 async function snapshotsOfA(
   positions: readonly { index: number; term: number }[],

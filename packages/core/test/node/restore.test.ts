@@ -108,7 +108,7 @@ describe('restoreServer', () => {
     expect(await start()).toEqual(commands);
   });
 
-  it('a flipped bit or a missing end leaves a blank server, at every position', async () => {
+  it('a snapshot that is damaged or cut off at any position leaves a blank server', async () => {
     const all = Buffer.concat(await backup());
     const faulty = [...all.keys()].flatMap((i) => [all.with(i, all[i]! ^ 1), all.subarray(0, i)]);
     for (const bytesOfFile of faulty) {
@@ -124,7 +124,7 @@ describe('restoreServer', () => {
     expect(await start()).toEqual(commands);
   });
 
-  it('restoreServer refuses a restored server, and the id of the old cluster', async () => {
+  it('restoreServer refuses a server already restored, and the id of the old cluster', async () => {
     const pieces = await backup();
     expect(await outcome(restore(pieces, { cluster: 'test' }))).toBe('KONTIKI_BAD_OPTION');
     [log, snapshots] = [new MemoryLog(), new MemorySnapshots()];
@@ -143,7 +143,7 @@ describe('restoreServer', () => {
     expect(await outcome(restore(pieces))).toBe('KONTIKI_LOST_DATA');
   });
 
-  it('an interrupted restore is finished by a start, and by a second call', async () => {
+  it('an interrupted restore is finished by the next start or by a second call', async () => {
     const pieces = await backup();
     class Interrupted extends MemoryLog {
       isFaulty = true;

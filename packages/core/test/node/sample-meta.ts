@@ -1,8 +1,8 @@
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 
 /**
- * Returns the meta of a snapshot that ends at entry `index`. Its id consists of `letter` repeated
- * 32 times.
+ * Returns the metadata of a snapshot that ends at entry `index`. Its id consists of `letter`
+ * repeated 32 times.
  */
 export function metaOf(letter: string, index: number): SnapshotMeta {
   return {

@@ -6,7 +6,7 @@ import { ReadQueue } from '../../src/node/calls/read-queue.js';
 import { outcome } from './harness.js';
 
 /**
- * A clock that advances by one millisecond with each call of `now`, and counts deferred callbacks.
+ * A clock that advances by one millisecond with each call to `now`, and counts deferred callbacks.
  */
 class TickingClock extends VirtualClock {
   deferred = 0;
@@ -88,7 +88,7 @@ describe('slices of calls', () => {
     deletes.mockRestore();
   });
 
-  it('a read that aborts its own call is subtracted only once from waiting reads', async () => {
+  it('a read that aborts its own call reduces the number of waiting reads only once', async () => {
     const clock = new VirtualClock();
     const calls = new Calls(clock);
     const queue = new ReadQueue(clock);

@@ -39,7 +39,7 @@ async function slowCluster(limits: object = {}): Promise<RaftNode<number>> {
 }
 
 describe('a slow state machine', () => {
-  it('a leader offered 1.5 times the machine speed refuses the excess and answers the rest', async () => {
+  it('a leader refuses commands beyond the speed of its machine and answers the rest', async () => {
     const leader = await slowCluster();
     const outcomes = new Map<unknown, number>();
     let longest = 0;
@@ -104,7 +104,7 @@ describe('a snapshot that blocks applying', () => {
     return { node, finish: () => finish() };
   }
 
-  it('reads are served while a snapshot delays the apply of commands', async () => {
+  it('reads are served while a snapshot delays applying commands', async () => {
     const { node, finish } = await snapshotting();
     const linearizable = outcome(node.read(() => 'linearizable'));
     const local = outcome(node.read(() => 'local', { consistency: 'local' }));

@@ -1,6 +1,6 @@
 // Shows that an unusable snapshot causes neither data loss nor a failure. A snapshot is unusable if
 // its machine version or compression is not supported, if it is damaged, or if another snapshot
-// replaces it while it is restored.
+// replaces it while it is being restored.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, MemorySnapshots, type SnapshotInfo } from '@kontiki/core';
 import { cluster, machines, nodes, open, runToEnd, SnapshotJournal, stores, write } from './snapshot-harness.js';
@@ -8,7 +8,7 @@ import { atOnce } from './harness.js';
 
 const policy = { snapshotPolicy: { maxEntries: 10, trailingEntries: 0, keep: 1 } };
 
-/** A store whose second call of `list` after `hold` waits until `release` is called. */
+/** A store whose second call to `list` after `hold` waits until `release` is called. */
 class SlowList extends MemorySnapshots {
   #calls = Infinity;
   release: () => void = () => {};
@@ -66,7 +66,7 @@ describe('a snapshot of a newer machine version', () => {
 });
 
 describe('a snapshot with an unknown compression', () => {
-  it('a follower without the compression refuses the snapshot once and stores nothing', async () => {
+  it('a follower that cannot decompress a snapshot refuses it once and stores nothing', async () => {
     const same = (bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> => bytes;
     const snapshotCompression = { kind: 200, compress: same, decompress: same };
     await nodes.bootstrap('a', 'b', 'c');
@@ -85,7 +85,7 @@ describe('a snapshot with an unknown compression', () => {
 });
 
 describe('a snapshot that is replaced during its restore', () => {
-  it('a follower restores the newer snapshot, and loses nothing', async () => {
+  it('a follower restores a newer snapshot that replaces the one being restored', async () => {
     await cluster(['a', 'b', 'c'], policy);
     const behind = nodes.followers[0]?.id as string;
     await nodes.get(behind).close(atOnce);

@@ -89,7 +89,7 @@ export async function runToEnd<T>(promise: Promise<T>): Promise<T> {
   return result;
 }
 
-/** Resolves with the state in the newest snapshot of a server. */
+/** Resolves with the state in a server's newest snapshot. */
 export const stateOf = async (id: string): Promise<string> => {
   const [newest] = await (stores.get(id) as MemorySnapshots).list();
   return textOf(decodeSnapshot((stores.get(id) as MemorySnapshots).read(newest?.id ?? '')));

@@ -20,7 +20,7 @@ async function encoded(meta: SnapshotMeta, held: Uint8Array = bytes('state')): P
   return Buffer.concat(pieces);
 }
 
-/** A store whose calls wait for a gate. Records the ids that are being written. */
+/** A store whose calls wait until a gate opens. Records the ids that are being written. */
 class SlowSnapshots extends MemorySnapshots {
   gate: Promise<void> = Promise.resolve();
   readonly writing = new Set<string>();

@@ -52,7 +52,7 @@ describe('SnapshotSender', () => {
     return sender;
   }
 
-  /** Acknowledges all bytes sent so far. Does this `times` times. */
+  /** Acknowledges all bytes sent so far, `times` times in a row. */
   async function acknowledge(sender: SnapshotSender, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       await clock.settle();

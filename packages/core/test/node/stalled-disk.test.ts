@@ -1,5 +1,5 @@
-// Shows what callers and operators see when the disk of a leader stops answering without reporting
-// an error.
+// Shows what callers and operators see when a leader's disk stops answering without reporting an
+// error.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { RaftNode } from '@kontiki/core';
 import { bytes, GatedLog, Nodes, outcome, runToOutcome } from './harness.js';

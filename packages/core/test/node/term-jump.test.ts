@@ -18,7 +18,7 @@ it.each([
   await nodes.clock.elapse(300);
   const before = nodes.get('a').status().term;
   warnings.length = 0;
-  // Server c claims to lead a later term.
+  // Server `c` claims to lead a later term.
   const c = nodes.network.transport();
   await c.start({ cluster: 'test', server: 'c', incarnation: 7, genesis: undefined, epoch: undefined }, () => {});
   c.setPeers(new Map([['a', 'memory:a']]));

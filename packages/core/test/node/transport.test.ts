@@ -14,7 +14,7 @@ class RecordedTransport implements Transport {
   readonly #transport: Transport;
   readonly #startGate: Promise<void>;
   receive: ((from: string, message: Message) => void) | undefined;
-  /** The error with which `close` rejects. */
+  /** The error that `close` rejects with. */
   closeError: Error | undefined;
   /** The promise that `close` waits for. */
   closeGate: Promise<void> = Promise.resolve();

@@ -61,7 +61,7 @@ describe('contradictions', () => {
     const { reports } = cluster.server('a');
     expect(reports.filter(({ kind }) => kind === 'ackBeyondLog')).toHaveLength(1);
     expect(progress?.contradicts).toBe(true);
-    // Without server c, the leader has no peer whose replies count.
+    // Without server `c`, the leader has no peer whose replies count.
     cluster.isolate('c');
     const position = cluster.propose('a', 'w');
     cluster.elapse(200);

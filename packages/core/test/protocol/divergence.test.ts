@@ -9,8 +9,8 @@ const commands = (cluster: Scenario, id: string): string[] =>
     .applied.flatMap((entry) => (entry.kind === 'command' ? [new TextDecoder().decode(entry.data)] : []));
 
 /**
- * Returns a scenario with five servers. Server a led term 2, was cut off together with b, and has
- * appended `texts`. Server c leads the other servers in term 3 and has committed "new".
+ * Returns a scenario with five servers. Server `a` led term 2, was cut off together with `b`, and
+ * has appended `texts`. Server `c` leads the other servers in term 3 and has committed "new".
  */
 function deposed(...texts: string[]): Scenario {
   const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);

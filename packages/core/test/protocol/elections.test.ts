@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Scenario, type ScenarioServer } from '@kontiki/testing';
 
-/**
- * Returns, for each vote and pre-vote reply of a server that is in flight, whether it grants the
- * vote.
- */
+/** Returns whether each vote reply and pre-vote reply in flight from a server grants the vote. */
 function votesInFlight(cluster: Scenario, server: ScenarioServer): string[] {
   return [...cluster.underWay]
     .filter(
@@ -138,7 +135,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('a server that heard from a leader ignores candidates for a timeout (bugs.md#22)', () => {
+  it('a server that heard from a leader ignores candidates for an election timeout (bugs.md#22)', () => {
     const cluster = new Scenario(['a', 'b', 'c'], { seed: 4 });
     cluster.elect('a');
     cluster.elapse(cluster.timings.heartbeat);
@@ -166,7 +163,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c', 'd', 'e']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // Server a can send but not receive.
+    // Server `a` can send but not receive.
     for (const other of ['b', 'c', 'd', 'e']) cluster.cut(other, 'a');
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').role).not.toBe('leader');
@@ -184,7 +181,7 @@ describe('elections', () => {
     expect(cluster.leaders).toEqual(['a']);
     expect(cluster.server('a').reports).toContainEqual({ kind: 'blankVoter', peer: 'c' });
     expect(cluster.raft('c').log.lastIndex).toBe(0);
-    // Without b there is no quorum, because replies from the blank c do not count.
+    // Without `b` there is no quorum, because replies from the blank server `c` do not count.
     cluster.isolate('b');
     const ticket = cluster.feed('a', (raft) => raft.read());
     cluster.elapse(10 * cluster.timings.election);
@@ -211,7 +208,7 @@ describe('elections', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.startWith('a', [1], 7);
     cluster.crash('c');
-    // No time passes, so b sends no pre-vote and receives no refusal with the newer term.
+    // No time passes, so `b` sends no pre-vote and receives no refusal with the newer term.
     cluster.elect('a');
     expect(cluster.leaders).toEqual(['a']);
   });
@@ -257,9 +254,9 @@ describe('elections', () => {
   });
 
   it('a candidate that crashes before its term is durable receives no votes', () => {
-    // Suppose that a server sends its vote requests before its term is durable. It could win term 2
-    // and forget the term in a crash. It could then win term 2 again, and append other entries at
-    // the same indices.
+    // If a server sent its vote requests before its term was durable, it could win term 2 and
+    // forget the term in a crash. It could then win term 2 again, and append other entries at the
+    // same indices.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('a');
     cluster.campaign('a');

@@ -8,7 +8,9 @@ import { describe, expect, it } from 'vitest';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns a scenario in which server a leads and has already received replies from b and c. */
+/**
+ * Returns a scenario in which server `a` leads and has already received replies from `b` and `c`.
+ */
 function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario {
   const cluster = new Scenario(['a', 'b', 'c'], { stores: true, ...options });
   cluster.elect('a');
@@ -180,7 +182,7 @@ describe('forwarded proposals', () => {
 
   it('answers that wait for the same write do not replace each other', () => {
     const cluster = led();
-    // The new term of server a is not durable yet, so a holds back its refusals.
+    // The new term of server `a` is not durable yet, so `a` holds back its refusals.
     forward(cluster, 'c', 'x');
     forward(cluster, 'c', 'y');
     const late = cluster.hold(PROPOSE);

@@ -1,6 +1,6 @@
 // Repeats the tests of go-raft, except for its tests of membership changes and snapshots. The
 // comment above each test is the test's name in go-raft. Where go-raft was wrong, the test asserts
-// the correct result: in go-raft a late message truncated the log, and a restart lost the vote.
+// the correct result: in go-raft, a late message truncated the log, and a restart lost the vote.
 import { describe, expect, it } from 'vitest';
 import type { Entry, Message } from '@kontiki/core';
 import type { Append } from '@kontiki/core/protocol';

@@ -8,7 +8,8 @@ import type { MembershipStep } from '../../src/log/membership-change.js';
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });
 
 /**
- * Returns a scenario in which server a leads servers a, b and c at `level`, and server d is blank.
+ * Returns a scenario in which server `a` leads servers `a`, `b` and `c` at `level`, and server `d`
+ * is blank.
  */
 function led(levels: Readonly<Record<string, number>>, level = 1): Scenario {
   const voters = ['a', 'b', 'c'].map((id) => [id, { address: `memory:${id}`, metadata: '' }] as const);
@@ -39,7 +40,7 @@ function reports(cluster: Scenario, id: string, kind: string): unknown[] {
 }
 
 /**
- * Returns a scenario at level 2. Server c was rolled back to level 1 before it received the entry
+ * Returns a scenario at level 2. Server `c` was rolled back to level 1 before it received the entry
  * that raises the level.
  */
 function withRolledBack(): Scenario {

@@ -9,7 +9,9 @@ import type { ChangeLimits } from '../../src/protocol/change-refusal.js';
 const ids = ['a', 'b', 'c', 'd', 'e'];
 const add = (id: string): MembershipStep => ({ kind: 'addLearner', id, address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario in which server a leads the given voters, and all other servers are blank. */
+/**
+ * Returns a scenario in which server `a` leads the given voters, and all other servers are blank.
+ */
 function led(...voters: string[]): Scenario {
   const membership = membershipOf(voters.map((id) => [id, { address: `memory:${id}`, metadata: '' }]));
   const cluster = new Scenario(ids, { membership });
@@ -71,7 +73,7 @@ describe('adding servers', () => {
     expect(refusal(cluster, 'a', [{ kind: 'promote', id: 'd' }], { force: true })).toBe('lagging');
   });
 
-  it('an answer sent as a blank learner does not make a voter count as lost', () => {
+  it('a voter is not considered lost because of an answer it sent as a blank learner', () => {
     const cluster = led('a', 'b', 'c');
     grow(cluster, 'a', 'd');
     const { incarnation } = cluster.server('d');
@@ -91,7 +93,7 @@ describe('adding servers', () => {
 });
 
 describe('removing servers', () => {
-  it('a removed server learns of its removal, and neither campaigns nor disturbs', () => {
+  it('a removed server learns of its removal and does not disrupt the cluster', () => {
     const cluster = led('a', 'b', 'c');
     change(cluster, 'a', { kind: 'remove', id: 'c' });
     cluster.elapse(6 * cluster.timings.election);
@@ -130,8 +132,8 @@ describe('removing servers', () => {
     const cluster = led('a', 'b');
     change(cluster, 'a', { kind: 'remove', id: 'a' });
     cluster.writeAll('a');
-    // Only the disk of server a contains the removal. Without a, b cannot win, because its log is
-    // shorter.
+    // Only server `a`'s disk contains the removal. Without `a`, server `b` cannot win, because its
+    // log is shorter.
     cluster.drop();
     cluster.crash('a');
     cluster.start('a');

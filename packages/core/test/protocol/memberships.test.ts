@@ -15,7 +15,7 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
 }
 
 /**
- * Returns a scenario in which server a leads and has appended a membership, but has not sent it
+ * Returns a scenario in which server `a` leads and has appended a membership, but has not sent it
  * yet.
  */
 function appended(next: Membership): Scenario {
@@ -73,8 +73,8 @@ describe('learners', () => {
 });
 
 describe('joint memberships', () => {
-  // A joint membership. Its quorums need two of the servers a, b and c, and two of the servers c, d
-  // and e.
+  // A joint membership. Its quorums need two of the servers `a`, `b` and `c`, and two of the
+  // servers `c`, `d` and `e`.
   const joint = membership(['a', 'b', 'c'], ['c', 'd', 'e']);
 
   it.each([
@@ -131,7 +131,7 @@ describe('uncommitted memberships', () => {
     cluster.heal();
     cluster.elapse(2 * cluster.timings.election);
     expect(cluster.raft('a').log.membership).toEqual(cluster.raft('b').log.membership);
-    // With the membership that was replaced, a could not win without b.
+    // Under the membership that was replaced, `a` could not win without `b`.
     cluster.crash('b');
     for (const id of cluster.leaders) if (id !== 'a') cluster.crash(id);
     cluster.skip(2 * cluster.timings.election);

@@ -19,7 +19,7 @@ describe('figures of the Raft paper', () => {
     cluster.startWith('l', leaderTerms, 7);
     cluster.startWith('x', follower);
     cluster.startWith('y', [1]);
-    // If the log of server x is more up to date, the vote of server y elects the leader.
+    // If server `x`'s log is more up to date than the leader's, the vote of server `y` elects `l`.
     cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     expect(cluster.terms('x')).toEqual([1, ...leaderTerms, 8]);
@@ -30,7 +30,8 @@ describe('figures of the Raft paper', () => {
     const cluster = new Scenario(['l', ...Object.keys(followers)], { limits: { messageBytes: 1 } });
     cluster.startWith('l', leaderTerms, 7);
     for (const [id, terms] of Object.entries(followers)) cluster.startWith(id, terms);
-    // Server l wins with the votes of a, b, e and f. The logs of c and d are more up to date.
+    // Server `l` wins with the votes of `a`, `b`, `e` and `f`. The logs of `c` and `d` are more up
+    // to date than its own.
     cluster.elect('l');
     cluster.elapse(3 * cluster.timings.heartbeat);
     for (const id of cluster.servers.keys()) expect(cluster.terms(id)).toEqual([1, ...leaderTerms, 8]);
@@ -43,7 +44,7 @@ describe('figures of the Raft paper', () => {
 
   /**
    * Returns a scenario at step (c) of Figure 8. S1 leads term 4. It has replicated its entry of
-   * term 2 to S3 and S4, but its no-op of term 4 to no server.
+   * term 2 to S3 and S4, but has not replicated its no-op of term 4 to any server.
    */
   function untilC(): Scenario {
     const cluster = new Scenario(['s1', 's2', 's3', 's4', 's5'], { limits: { messageBytes: 1 } });

@@ -52,7 +52,7 @@ describe('RawNode', () => {
     });
   });
 
-  /** Returns the kinds of the messages to server b. */
+  /** Returns the kinds of the messages to server `b`. */
   function kinds(mail: readonly Mail[]): string[] {
     return mail.flatMap((some) => [...(some.get('b') ?? [])].map(({ kind }) => kind));
   }
@@ -114,7 +114,7 @@ describe('RawNode', () => {
     expect([node.raft.role, node.raft.leader]).toEqual(['follower', 'b']);
   });
 
-  it.each(['onTime', 'late'] as const)('timers: %s replaces a postponed check of the timers', (timers) => {
+  it.each(['onTime', 'late'] as const)('a turn with timers: %s replaces a postponed timer check', (timers) => {
     const late = electionDue() + defaultTimings.heartbeat + 1;
     node.turn(late);
     const hooks: TurnHooks = { timers };
@@ -124,7 +124,7 @@ describe('RawNode', () => {
     expect(node.raft.role).toBe(timers === 'late' ? 'follower' : 'preCandidate');
   });
 
-  it('a turn with the option timers: skip never checks its timers', () => {
+  it('a turn with timers: skip never checks its timers', () => {
     const due = electionDue();
     node.turn(due, { timers: 'skip' });
     expect(node.raft.role).toBe('follower');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Scenario } from '@kontiki/testing';
 
 describe('linearizable reads', () => {
-  it('reads on leaders and followers see everything that was committed before', () => {
+  it('reads on leaders and followers see everything committed before they started', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
@@ -32,7 +32,7 @@ describe('linearizable reads', () => {
     cluster.stall('a');
     const early = cluster.read('a');
     cluster.campaign('a');
-    // The term and the vote of server a are durable, so a leads. Its first entry is not durable
+    // The term and the vote of server `a` are durable, so `a` leads. Its first entry is not durable
     // yet.
     cluster.write('a');
     expect(cluster.raft('a').role).toBe('leader');
@@ -64,13 +64,13 @@ describe('linearizable reads', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.propose('a', 'x');
-    // Server b has the entry, but does not know that the entry is committed. Server b is elected.
+    // Server `b` has the entry, but does not know that it is committed. Then `b` is elected.
     cluster.settle({ kind: 'commit' });
     expect(cluster.raft('a').log.committed).toBe(3);
     cluster.drop();
     cluster.crash('a');
     cluster.skip(2 * cluster.timings.election);
-    // The no-op of server b has not reached any other server yet.
+    // The no-op of server `b` has not reached any other server yet.
     const appends = { kind: 'append' } as const;
     cluster.elect('b', appends);
     expect(cluster.raft('b').log.committed).toBe(2);
@@ -85,7 +85,7 @@ describe('linearizable reads', () => {
   it('replies to heartbeats sent before a read do not confirm it (bugs.md#56)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
-    // Heartbeats carry the number of the newest round of heartbeats, which here belongs to an
+    // A heartbeat carries the number of the newest heartbeat round. Here, that round belongs to an
     // earlier read.
     const earlier = cluster.read('a');
     cluster.elapse(cluster.timings.heartbeat);

@@ -59,7 +59,7 @@ describe('replication', () => {
     expect(cluster.raft('a').log.committed).toBe(3);
   });
 
-  it('a follower acknowledges only durable entries, even in duplicates (bugs.md#49)', () => {
+  it('a follower acknowledges only durable entries, even if appends are duplicated (bugs.md#49)', () => {
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.stall('b');
     const message = append(2, 1, 1, [command(2, 2)]);

@@ -7,8 +7,8 @@ import { command, Scenario } from '@kontiki/testing';
 import { meta } from '../wire/snapshot-samples.js';
 
 /**
- * Returns a scenario in which server a has the given role in term 5. Its log contains the bootstrap
- * entry and an entry of term 3.
+ * Returns a scenario in which server `a` has the given role in term 5. Its log contains the
+ * bootstrap entry and an entry of term 3.
  */
 function serverIn(role: RoleName): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
@@ -124,8 +124,8 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
     // messages from earlier terms get no reply.
     if (kind === 'vote') return { ...unchanged, reply: 'voteReply' };
     if (fromLeaders.includes(kind) && kind !== 'commit') return { ...unchanged, reply: 'heartbeatReply' };
-    // A pre-vote reply from an earlier term counts, but here it is only one of two refusals, which
-    // does not decide the election.
+    // A pre-vote reply from an earlier term counts, but here it is a refusal. One refusal does not
+    // decide the election.
     return unchanged;
   }
   if (order === 'higher') {

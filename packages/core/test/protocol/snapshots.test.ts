@@ -32,7 +32,7 @@ function install(raft: Raft, index: number, term: number): boolean {
   return raft.install(meta, 'a', offer);
 }
 
-/** Returns a scenario in which server a leads and has committed some commands. */
+/** Returns a scenario in which server `a` leads and has committed some commands. */
 function led(entries: number): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);
   cluster.elect('a');

@@ -3,7 +3,7 @@
 import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
-/** Returns a scenario in which server a leads. */
+/** Returns a scenario in which server `a` leads. */
 function led(ids: readonly string[] = ['a', 'b', 'c']): Scenario {
   const cluster = new Scenario(ids);
   cluster.elect('a');
@@ -63,7 +63,7 @@ describe('stale reads', () => {
     const other = replaced(cluster);
     cluster.heal();
     cluster.elapse(2 * cluster.timings.heartbeat);
-    // Server a becomes the leader again and is then cut off again.
+    // Server `a` becomes the leader again and is then cut off again.
     cluster.isolate(other);
     cluster.skip(2 * cluster.timings.election);
     cluster.elect('a');
@@ -173,7 +173,7 @@ describe('stale reads', () => {
     cluster.skip(2 * cluster.timings.election);
     cluster.campaign('b');
     cluster.settle();
-    // The vote of c is durable. The first entry of b is only in the memory of c.
+    // The vote of `c` is durable. The first entry of `b` has reached only the memory of `c`.
     cluster.write('c');
     cluster.settle();
     expect(cluster.leaders).toEqual(['b']);

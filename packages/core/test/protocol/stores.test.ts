@@ -1,5 +1,5 @@
-// Shows when the disk of a server counts. All first servers of a cluster must take part in its
-// founding. After that, a server's votes and acknowledgements count only with the disk that the
+// Shows when a server's disk counts. All initial servers of a cluster must take part in founding
+// it. After that, a server's votes and acknowledgements count only with the disk that the
 // membership names.
 import { membershipOf, type Member } from '@kontiki/core';
 import { Scenario } from '@kontiki/testing';
@@ -7,13 +7,13 @@ import { describe, expect, it } from 'vitest';
 
 const addressOf = (id: string): Member => ({ address: `memory:${id}`, metadata: '' });
 
-/** Returns a scenario of a cluster that has just been bootstrapped and is not founded yet. */
+/** Returns a scenario with a cluster that has just been bootstrapped and is not founded yet. */
 function begun(ids: readonly string[], stores = true): Scenario {
   const membership = { ...membershipOf(ids.map((id) => [id, addressOf(id)])), founded: false };
   return new Scenario(ids, { membership, stores });
 }
 
-/** Returns a scenario of a founded cluster in which server a leads. */
+/** Returns a scenario with a founded cluster in which server `a` leads. */
 function founded(...ids: string[]): Scenario {
   const cluster = begun(ids);
   cluster.elect('a');
@@ -38,7 +38,7 @@ function actual(cluster: Scenario, ...ids: string[]): Record<string, number | un
 }
 
 describe('the founding of a cluster', () => {
-  it('a cluster before its founding elects no leader without all of its first servers', () => {
+  it('a cluster that is not founded elects no leader without all initial servers', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.crash('c');
     cluster.elapse(20 * cluster.timings.election);
@@ -48,7 +48,7 @@ describe('the founding of a cluster', () => {
     expect(cluster.leaders).toHaveLength(1);
   });
 
-  it('the first leader records all stores and completes the founding in two entries', () => {
+  it('the first leader records all stores and founds the cluster in two entries', () => {
     const cluster = founded('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) expect(stores(cluster, id)).toEqual(actual(cluster, 'a', 'b', 'c'));
     const kindsOf = cluster.server('a').disk.entries.map(({ kind }) => kind);
@@ -59,7 +59,7 @@ describe('the founding of a cluster', () => {
     expect(cluster.raft('a').log.committed).toBe(5);
   });
 
-  it('a disk that is lost before the founding may be bootstrapped again', () => {
+  it('a disk that is lost before the cluster is founded may be bootstrapped again', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.isolate('c');
     cluster.elapse(5 * cluster.timings.election);
@@ -72,7 +72,7 @@ describe('the founding of a cluster', () => {
     expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
   });
 
-  it('a store that is recorded but lost before the founding ends is recorded again', () => {
+  it('a store that is lost before the cluster is founded is replaced by the new one', () => {
     const cluster = begun(['a', 'b', 'c']);
     cluster.campaign('a');
     cluster.settle(({ to, message }) => to === 'c' && message.kind === 'append' && message.prevIndex === 2);
@@ -86,7 +86,7 @@ describe('the founding of a cluster', () => {
     expect(stores(cluster, leader)).toEqual(actual(cluster, 'a', 'b', 'c'));
   });
 
-  it('a change before the founding is refused', () => {
+  it('a membership change is refused before the cluster is founded', () => {
     // Servers of an earlier version do not send the ids of their stores.
     const cluster = begun(['a', 'b', 'c'], false);
     cluster.elect('a');
@@ -168,7 +168,8 @@ describe('a lost disk that is bootstrapped again', () => {
 
   it('a voter elects the right leader even if its log names another disk for it', () => {
     const cluster = founded('a', 'b', 'c');
-    // Server b receives an entry that records a wrong store for c. The entry is never committed.
+    // Server `b` receives an entry that records a wrong store for `c`. The entry is never
+    // committed.
     const { log, ballot } = cluster.raft('b');
     const membership = log.membership as NonNullable<typeof log.membership>;
     const wrong = new Map(membership.servers).set('c', { ...addressOf('c'), store: 999 });
@@ -241,7 +242,7 @@ describe('new servers', () => {
 });
 
 describe('learners', () => {
-  it('a heartbeat that is late for a replaced disk does not stop a learner', () => {
+  it('a late heartbeat for a replaced disk does not stop a learner', () => {
     const cluster = new Scenario(['a', 'b'], {
       membership: membershipOf([['a', addressOf('a')]]),
       stores: true,
@@ -307,7 +308,7 @@ describe('copies of a disk', () => {
     expect(cluster.leaders).toEqual(['a']);
   });
 
-  it('delayed messages from an earlier life are dropped without a report', () => {
+  it('delayed messages from an earlier start of a server are dropped without a report', () => {
     const cluster = founded('a', 'b', 'c');
     cluster.propose('a', 'X');
     cluster.settle({ from: 'c' });

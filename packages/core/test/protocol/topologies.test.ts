@@ -23,7 +23,8 @@ function stableLeader(cluster: Scenario): string {
 
 describe('partial failures of the network', () => {
   it('a follower cut off only from the leader causes no election (bugs.md#17)', () => {
-    // The Cloudflare outage of 2020: a switch fails, and server c can reach b but not the leader a.
+    // The Cloudflare outage of 2020: a switch fails, and server `c` can reach `b` but not the
+    // leader `a`.
     const cluster = new Scenario(['a', 'b', 'c']);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
@@ -43,8 +44,8 @@ describe('partial failures of the network', () => {
     const cluster = new Scenario(five);
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
-    // The Cloudflare outage from the leader's side: server a can reach only e, and e can reach all
-    // servers.
+    // The Cloudflare outage from the leader's side: server `a` can reach only `e`, and `e` can
+    // reach all servers.
     cluster.connect(['a', 'e'], ['b', 'c'], ['b', 'd'], ['b', 'e'], ['c', 'd'], ['c', 'e'], ['d', 'e']);
     expect(stableLeader(cluster)).not.toBe('a');
   });
@@ -129,7 +130,7 @@ describe('partial failures of the network', () => {
     cluster.elect('a');
     cluster.elapse(cluster.timings.election);
     cluster.isolate('c');
-    // Server c raises its term without pre-votes, as a server with another version might do.
+    // Server `c` raises its term without pre-votes, as a server with another version might do.
     for (let i = 0; i < 5; i += 1) cluster.makeCandidate('c');
     cluster.writeAll('c');
     cluster.drop();

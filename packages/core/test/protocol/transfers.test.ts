@@ -5,7 +5,8 @@ import { Scenario } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
 
 /**
- * Returns a scenario in which server a leads and all entries are replicated. Server d is a learner.
+ * Returns a scenario in which server `a` leads and all entries are replicated. Server `d` is a
+ * learner.
  */
 function led(): Scenario {
   const ids = ['a', 'b', 'c', 'd'];
@@ -110,7 +111,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('a').log.membership?.servers.get('d')?.address).toBe('memory:moved');
   });
 
-  it('a late transfer request of an earlier term deposes no leader', () => {
+  it('a late transfer request from an earlier term deposes no leader', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     const late = cluster.hold({ kind: 'timeoutNow' });
@@ -147,7 +148,7 @@ describe('leadership transfers', () => {
     expect(cluster.raft('c').ballot).toEqual({ term: 3, votedFor: 'b' });
   });
 
-  it('the target of a lost transfer requests pre-votes like any other server', () => {
+  it('the target of a lost transfer request must win pre-votes like any other server', () => {
     const cluster = led();
     cluster.feed('a', (raft) => raft.transfer('b'));
     cluster.deliver({ kind: 'timeoutNow' });

@@ -10,7 +10,8 @@ const granted = (cluster: Scenario, from: string): unknown[] =>
   );
 
 /**
- * Returns a scenario in which a and b campaign in term 2. Their vote requests to c are in flight.
+ * Returns a scenario in which `a` and `b` campaign in term 2. Their vote requests to `c` are in
+ * flight.
  */
 function rivals(): Scenario {
   const cluster = new Scenario(['a', 'b', 'c']);

@@ -134,7 +134,7 @@ describe('AbstractLog: opening and closing', () => {
     expect(await codeOf(log.read(1, 1, 1))).toBe('KONTIKI_CLOSED');
   });
 
-  it('concurrent calls of close close the log once', async () => {
+  it('concurrent calls to close close the log once', async () => {
     await log.open(owner);
     await Promise.all([log.close(), log.close()]);
     expect(log.events).toEqual(['open', 'close']);

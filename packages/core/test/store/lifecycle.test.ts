@@ -84,7 +84,7 @@ describe('Lifecycle', () => {
     expect(stops).toBe(1);
   });
 
-  it('isOpen distinguishes two openings with equal state', async () => {
+  it('isOpen returns false for the state of an earlier open', async () => {
     const life = new Lifecycle<object>(() => 'The store');
     const first = {};
     await life.open(async () => first);

@@ -1,4 +1,4 @@
-// Shows how the calls of a snapshot writer may overlap, and when a failed or aborted snapshot is
+// Shows how calls to a snapshot writer may overlap, and when a failed or aborted snapshot is
 // discarded. The tests decide when each call ends.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

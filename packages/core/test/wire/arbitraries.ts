@@ -36,7 +36,7 @@ export const membership: fc.Arbitrary<Membership> = fc
         }),
       )
       .map(([feature, parts]) => {
-        // A membership is not joint before it is founded.
+        // A membership is never joint before the cluster is founded.
         const partOf = (i: number): string =>
           i === 0 || (!feature.founded && parts[i] !== 'learner') ? 'voter' : (parts[i] as string);
         const named = (...wanted: string[]): string[] =>

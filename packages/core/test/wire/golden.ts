@@ -2,8 +2,8 @@ import type { Message } from '@kontiki/core';
 
 /**
  * Frames of group 3 with one message each, in hexadecimal. A frame consists of checksum, version,
- * flags, group, epoch, number of messages, and the message. From version 2 on, the length of the
- * message precedes it.
+ * flags, group, epoch, number of messages, and the message. From version 2 on, the message's length
+ * precedes it.
  */
 export const golden: Readonly<Record<1 | 2 | 3, Readonly<Partial<Record<Message['kind'], string>>>>> = {
   1: {

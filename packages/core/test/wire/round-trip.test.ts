@@ -131,6 +131,6 @@ it('encodeFrame rejects numbers that are not safe non-negative integers', () => 
   }
 });
 
-it('Writer rejects a text of 65,536 bytes', () => {
+it('Writer rejects a string of 65,536 bytes', () => {
   expect(() => new Writer(70_000).text('x'.repeat(65_536))).toThrow(/65536 bytes/);
 });

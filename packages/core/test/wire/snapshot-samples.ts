@@ -1,6 +1,6 @@
 import { membershipOf, type SnapshotMeta } from '@kontiki/core';
 
-/** The meta of the golden snapshot. */
+/** The metadata of the golden snapshot. */
 export const meta: SnapshotMeta = {
   id: '00112233445566778899aabbccddeeff',
   cluster: 'billing-9f2c41d07ab3',

@@ -78,7 +78,7 @@ describe('snapshot encoding', () => {
     expect(readSnapshotHead(Buffer.from(golden, 'hex'))).toEqual({ ...meta, compression: 0, length: head.length });
   });
 
-  it('a snapshot decodes to its meta and state from pieces of any size', async () => {
+  it('a snapshot decodes to its metadata and state from pieces of any size', async () => {
     const pieces = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 });
     const sizes = fc.record({ chunkBytes: fc.integer({ min: 1, max: 50 }), piece: fc.integer({ min: 1, max: 90 }) });
     await fc.assert(
@@ -222,7 +222,7 @@ describe('damaged snapshots', () => {
     );
   });
 
-  it('decodeSnapshot decodes or rejects any changed byte after repaired checksums', async () => {
+  it('decodeSnapshot decodes or rejects a changed byte even if the checksums match', async () => {
     const seen = new Set<string>();
     for (let at = 0; at < whole.length; at += 1) {
       for (const by of [0x01, 0x80, 0xff]) {

@@ -6,7 +6,7 @@ export async function unlessCrashed<T>(crash: Promise<void>, work: Promise<T>): 
   let crashed = false;
   const crashing = crash.then(() => void (crashed = true));
   const result = work.catch(async (error: unknown) => {
-    // The crash may have caused the error, and the promise of the crash may resolve a moment later.
+    // The crash may have caused the error even if the promise of the crash resolves a moment later.
     await new Promise((resolve) => setTimeout(resolve));
     if (!crashed) throw error;
   });

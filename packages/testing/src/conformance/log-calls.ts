@@ -19,7 +19,7 @@ import { drawScript, script } from './log-script.js';
 import { plain } from './plain.js';
 
 /**
- * Registers tests of the effects of sequential and overlapping calls, and of the state after a
+ * Registers tests for the effects of sequential and overlapping calls, and of the state after a
  * restart.
  */
 export function testCalls({ expect, test, testAbility }: LogTests): void {

@@ -9,7 +9,7 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The second crash occurs before one of this many operations of a recovery. */
+/** Number of operations at the start of a recovery that a second crash may interrupt. */
 const RECOVERY = 12;
 
 /**

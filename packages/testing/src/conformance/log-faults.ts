@@ -22,10 +22,10 @@ const FLIPS = 300;
 /** Maximum number of appends until a log must report a full medium or a failed operation. */
 const MANY = 2_000;
 
-/** Error codes with which a store may reject data that is damaged. */
+/** Codes of the errors with which a store may reject damaged data. */
 const REFUSED = ['KONTIKI_CORRUPT', 'KONTIKI_FORMAT', 'KONTIKI_FOREIGN_DATA', 'KONTIKI_LOST_DATA'];
 
-/** Registers tests on media that are full, fail, or are damaged. */
+/** Registers tests on full, failing and damaged media. */
 export function testFaults({ expect, testAbility, testMedia }: LogTests, suite: LogStoreSuite): void {
   testAbility('fill', 'a log reports a full medium before writes fail, and still stores ballots', async (medium) => {
     const wait = medium.until?.bind(medium) ?? until;

@@ -155,8 +155,8 @@ export function lastOf({ base, entries }: Holdings): number {
 }
 
 /**
- * Returns the state that `open` must report. Omits repairs, and the commit index because it is only
- * a hint.
+ * Returns the state that `open` must report. Omits the repairs, and also the commit index, which is
+ * only a hint.
  */
 function reported({ ballot, life, base, entries }: Holdings): Omit<LogState, 'committed' | 'repairs'> {
   const terms: Position[] = [];

@@ -4,7 +4,7 @@ import { baseAt, command, commands, first, membershipEntry, owner } from './log-
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** Registers tests of `read`, alone and in parallel with calls that change the log. */
+/** Registers tests for `read`, alone and in parallel with calls that change the log. */
 export function testReads({ expect, test }: LogTests): void {
   test('read returns pages of at most maxBytes, but at least one entry', async (medium) => {
     const entries: Entry[] = [

@@ -3,7 +3,7 @@ import { baseAt, command, commands, difference, first, models, owner, type Call 
 import { plain } from './plain.js';
 import { codeOf } from './waiting.js';
 
-/** Registers tests of calls that a log must reject. */
+/** Registers tests for calls that a log must reject. */
 export function testRefusals({ expect, test }: LogTests): void {
   test('append rejects gaps and compact rejects bases past the end, without effect', async (medium) => {
     const store = medium.store();

@@ -4,7 +4,8 @@ import { command, first, owner } from './log-model.js';
 import { codeOf } from './waiting.js';
 
 /**
- * Returns the message of the error that a promise rejects with, or an empty string if it resolves.
+ * Returns the message of the error that a promise rejects with, or an empty string if the promise
+ * resolves.
  */
 function messageOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
@@ -14,8 +15,8 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /**
- * Registers tests of `retire`. Once a server has moved to another store, its old log is retired and
- * must never open again.
+ * Registers tests for `retire`. Once a server has moved to another store, its old log is retired
+ * and must never open again.
  */
 export function testRetirement({ expect, testAbility }: LogTests): void {
   const retire = (store: LogStore, where = 'fs:/elsewhere'): Promise<void> => {

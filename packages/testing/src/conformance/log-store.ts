@@ -16,7 +16,7 @@ import { storeTests } from './store-context.js';
 const SEEDS = [0, 1, 2, 3, 4];
 
 /**
- * Registers tests of all guarantees of the port `LogStore`, including crashes at every operation.
+ * Registers tests for all guarantees of the port `LogStore`, including crashes at every operation.
  */
 export function testLogStore(test: TestFunctions, suite: LogStoreSuite): void {
   const runner = runnerOf(test);

@@ -50,7 +50,7 @@ interface Methods {
   readonly fail: 'fail';
   readonly damage: 'damage';
   readonly operations: 'operations';
-  /** The optional ability of a store to retire its log. It needs no method of the medium. */
+  /** Retiring a log is an optional feature of the store. It needs no method of the medium. */
   readonly retire: never;
 }
 
@@ -66,10 +66,10 @@ const METHODS: { readonly [A in Ability]: readonly Methods[A][] } = {
   retire: [],
 };
 
-/** A medium that has all methods needed for a given ability. */
+/** A medium that has all methods needed for a given feature. */
 export type MediumWith<Store, A extends Ability> = Medium<Store> & Required<Pick<Medium<Store>, Methods[A]>>;
 
-/** Returns the medium. Throws if the medium lacks a method needed for the ability. */
+/** Returns the medium. Throws if the medium lacks a method needed for the feature. */
 export function withAbility<Store, A extends Ability>(medium: Medium<Store>, ability: A): MediumWith<Store, A> {
   const missing = METHODS[ability].find((method) => medium[method] === undefined);
   if (missing === undefined) return medium as MediumWith<Store, A>;

@@ -16,8 +16,8 @@ export interface TestFunctions {
     readonly skip?: Register | undefined;
   };
   /**
-   * The `expect` function of the runner. By default, an `expect` whose matchers throw an `Error`,
-   * for runners that have none.
+   * The `expect` function of the runner. Default: an `expect` whose matchers throw an `Error`, for
+   * runners that have none.
    */
   readonly expect?: ((actual: unknown) => Matchers) | undefined;
 }

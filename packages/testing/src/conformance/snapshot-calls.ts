@@ -3,7 +3,7 @@ import { plain } from './plain.js';
 import { difference, infoOf, joined, sampleAt, same, save, owner } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 
-/** Registers tests of writing, listing, resuming, discarding and removing snapshots. */
+/** Registers tests for writing, listing, resuming, discarding and removing snapshots. */
 export function testCalls({ expect, test }: StoreTests<SnapshotStore>): void {
   test('a new snapshot store is empty and stays empty after a restart', async (medium) => {
     for (let life = 0; life < 2; life += 1) {

@@ -8,7 +8,7 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** The second crash occurs before one of this many operations of a recovery. */
+/** Number of operations at the start of a recovery that a second crash may interrupt. */
 const RECOVERY = 12;
 
 /**
@@ -83,7 +83,7 @@ interface Guarantee {
   synced: number;
   /** Number of bytes of the snapshot that have been passed to `write`. */
   written: number;
-  /** Promise of the latest sync of the snapshot. */
+  /** Promise returned by the latest sync of the snapshot. */
   syncing: Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import { codeOf } from './waiting.js';
 /** Number of bits to flip, each in a fresh store. */
 const FLIPS = 200;
 
-/** Registers tests on media that are full, fail, or are damaged. */
+/** Registers tests on full, failing and damaged media. */
 export function testFaults(
   { expect, testAbility, testMedia }: StoreTests<SnapshotStore>,
   suite: StoreSuite<SnapshotStore>,

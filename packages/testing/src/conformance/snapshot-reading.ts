@@ -3,7 +3,7 @@ import { joined, owner, same, sampleAt, save } from './snapshot-samples.js';
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Registers tests of concurrent readers while snapshots are being written and removed. */
+/** Registers tests for concurrent readers while snapshots are being written and removed. */
 export function testReading({ expect, test }: StoreTests<SnapshotStore>): void {
   test('read starts at any offset and yields chunks of at most 256 KiB', async (medium) => {
     const sample = await sampleAt(7, 700_000);

@@ -3,7 +3,7 @@ import { difference, joined, owner, sampleAt, save } from './snapshot-samples.js
 import type { StoreTests } from './store-context.js';
 import { codeOf } from './waiting.js';
 
-/** Registers tests of calls and bytes that a snapshot store must reject. */
+/** Registers tests for calls and bytes that a snapshot store must reject. */
 export function testRefusals({ expect, test }: StoreTests<SnapshotStore>): void {
   test('finish rejects damaged, truncated or foreign bytes with KONTIKI_CORRUPT', async (medium) => {
     const [before, sample, other] = await Promise.all([sampleAt(5), sampleAt(6), sampleAt(6, 2_000, 1)]);

@@ -17,7 +17,7 @@ export type SnapshotStoreSuite = StoreSuite<SnapshotStore>;
 const SEEDS = [0, 1, 2, 3];
 
 /**
- * Registers tests of all guarantees of the port `SnapshotStore`, including crashes at every
+ * Registers tests for all guarantees of the port `SnapshotStore`, including crashes at every
  * operation.
  */
 export function testSnapshotStore(test: TestFunctions, suite: SnapshotStoreSuite): void {

@@ -29,7 +29,7 @@ export interface StateMachineSuite<M extends StateMachine> {
 const CUTS = 20;
 
 /**
- * Registers tests of all guarantees of the port `StateMachine`. A machine's results and state must
+ * Registers tests for all guarantees of the port `StateMachine`. A machine's results and state must
  * depend only on the commands and their order.
  */
 export function testStateMachine<M extends StateMachine>(test: TestFunctions, suite: StateMachineSuite<M>): void {
@@ -127,7 +127,7 @@ function entriesOf({ commands }: Pick<StateMachineSuite<StateMachine>, 'commands
   });
 }
 
-/** Returns entries whose data is decoded as on a follower: views of a part of a larger buffer. */
+/** Returns entries whose data is decoded as on a follower: views of part of a larger buffer. */
 function decoded(entries: CommandEntry[]): CommandEntry[] {
   return entries.map((entry) => {
     const writer = new Writer(entriesLength([entry]));

@@ -23,8 +23,8 @@ export interface StoreTests<Store> {
   /** Registers a test on a new medium. */
   readonly test: (title: string, body: (medium: Medium<Store>, random: Random) => Promise<void>) => void;
   /**
-   * Registers a test on a new medium with a given ability. Skips the test if `without` contains the
-   * ability.
+   * Registers a test on a new medium with a given feature. Skips the test if `without` contains the
+   * feature.
    */
   readonly testAbility: <A extends Ability>(
     ability: A,
@@ -32,7 +32,7 @@ export interface StoreTests<Store> {
     body: (medium: MediumWith<Store, A>, random: Random) => Promise<void>,
   ) => void;
   /**
-   * Registers a test that creates its own media. Skips the test if `without` contains the ability.
+   * Registers a test that creates its own media. Skips the test if `without` contains the feature.
    */
   readonly testMedia: (ability: Ability, title: string, body: () => Promise<void>) => void;
 }

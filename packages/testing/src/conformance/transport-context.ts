@@ -25,8 +25,7 @@ export interface TransportTests<T extends Transport> {
   readonly expect: (actual: unknown) => Matchers;
   readonly test: (title: string, body: (servers: Servers<T>) => Promise<void>) => void;
   /**
-   * Registers a test that needs the method `hold` of the wire. Skips the test if `without` lists
-   * `hold`.
+   * Registers a test that needs the wire's method `hold`. Skips the test if `without` lists `hold`.
    */
   readonly testHold: (
     title: string,

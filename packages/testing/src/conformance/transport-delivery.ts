@@ -4,7 +4,7 @@ import { plain } from './plain.js';
 import { appends, tickets } from './servers.js';
 import type { TransportTests } from './transport-context.js';
 
-/** Registers tests of message delivery. */
+/** Registers tests for message delivery. */
 export function testDelivery<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('send delivers messages of every kind unaltered, with the sender id', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');
@@ -30,7 +30,7 @@ export function testDelivery<T extends Transport>({ expect, test }: TransportTes
     const count = 300;
     for (let index = 1; index <= count; index += 1) {
       a.transport.send('b', [append(index, (index * 37) % 9_000), numbered(index)]);
-      // Send 50 messages per turn of the event loop.
+      // Send 50 messages per event loop turn.
       if (index % 50 === 0) await servers.until(() => appends(b).length === index);
     }
     await servers.until(() => appends(b).length === count);

@@ -3,7 +3,7 @@ import { append, numbered } from './messages.js';
 import { appends, introduce, tickets } from './servers.js';
 import { ROUNDS, type TransportTests } from './transport-context.js';
 
-/** Registers tests of `close`. */
+/** Registers tests for `close`. */
 export function testEnd<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('close resolves during traffic, and no message is received afterward', async (servers) => {
     const [a, b] = await servers.startConnected('a', 'b');

@@ -6,7 +6,7 @@ import { ROUNDS, type TransportTests } from './transport-context.js';
 /** The epoch of a recovered cluster. */
 const RECOVERED = 'c'.repeat(32);
 
-/** Registers tests of peers that are reachable, refused, moved or restarted. */
+/** Registers tests for peers that are reachable, refused, moved or restarted. */
 export function testPeers<T extends Transport>({ expect, test }: TransportTests<T>): void {
   test('servers that start at the same time connect', async (servers) => {
     await servers.startConnected('a', 'b', 'c', 'd');

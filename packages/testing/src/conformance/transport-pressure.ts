@@ -36,8 +36,8 @@ export function testPressure<T extends Transport>({ expect, test, testHold }: Tr
 }
 
 /**
- * Sends more data to server b than a transport may queue. Then checks that the servers a and c
- * still reach each other.
+ * Sends more data to server `b` than a transport may queue. Then checks that the servers `a` and
+ * `c` still reach each other.
  */
 async function flood<T extends Transport>(servers: Servers<T>, a: Server<T>, c: Server<T>): Promise<void> {
   for (let index = 1; index <= FLOOD; index += 1) {

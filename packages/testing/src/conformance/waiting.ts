@@ -1,4 +1,4 @@
-/** Milliseconds of real time after which a condition must have become true. */
+/** Time limit for a condition to become true, in milliseconds of real time. */
 const DEADLINE = 20_000;
 
 /**

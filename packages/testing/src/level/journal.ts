@@ -19,7 +19,7 @@ function nameOf(sequence: number): string {
 interface Open {
   readonly file: File;
   end: number;
-  /** Number of bytes of the file that have been synced. */
+  /** Number of bytes in the file that have been synced. */
   synced: number;
   /**
    * Length of the first record, which contains the whole database as it was when the file was

@@ -18,7 +18,7 @@ interface Node {
   readonly operation: number;
   readonly isCall: boolean;
   /**
-   * If this node is the call of an operation, the node of the operation's end. Undefined if the
+   * The node of the operation's end, if this node is the operation's call. Undefined if the
    * operation has no end.
    */
   end: Node | undefined;

@@ -207,19 +207,19 @@ export class ScenarioCluster {
     this.stalled.delete(id);
   }
 
-  /** Finishes the oldest write of a server. Returns false if no write is in progress. */
+  /** Finishes a server's oldest write. Returns false if no write is in progress. */
   write(id: ServerId): boolean {
     return this.server(id).write(this.#now);
   }
 
-  /** Finishes all writes of a server. */
+  /** Finishes all of a server's writes. */
   writeAll(id: ServerId): void {
     while (this.write(id));
   }
 
   /**
-   * Answers the oldest request of a server for entries that were evicted from memory. Returns false
-   * if there is no request.
+   * Answers a server's oldest request for entries that were evicted from memory. Returns false if
+   * there is no request.
    */
   readPage(id: ServerId): boolean {
     return this.server(id).readPage(this.#now);

@@ -8,7 +8,7 @@ import type { PageRead, LogStart, Write } from '@kontiki/core/protocol';
 export class ScenarioDisk {
   /** The durable ballot: the current term and the vote in this term. */
   ballot: Ballot | undefined;
-  /** The id of the disk and the number of starts from it. Undefined if the disk has no id. */
+  /** The disk's id and the number of starts from it. Undefined if the disk has no id. */
   life: StoreLife | undefined;
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
@@ -89,8 +89,8 @@ export class ScenarioDisk {
 }
 
 /**
- * Returns the log as it is after a write. The written entries replace everything in the log from
- * their first index on.
+ * Returns the log as it will be after a write. The written entries replace everything in the log
+ * from their first index on.
  */
 function replaced(log: Entry[], { entries }: Write): Entry[] {
   const [first] = entries;

@@ -8,8 +8,8 @@ export interface ScenarioOptions {
   /** Limits on queues, windows and memory. Default: the limits of `RaftNode`. */
   readonly limits?: Partial<Limits>;
   /**
-   * The membership with which its servers are bootstrapped. All other servers start blank. Default:
-   * all servers are voters.
+   * The membership that the servers are bootstrapped with. Servers that are not members start
+   * blank. Default: all servers are voters.
    */
   readonly membership?: Membership;
   /**

@@ -49,7 +49,7 @@ export class ScenarioServer {
     this.turn(now, { timers: 'skip' });
   }
 
-  /** Stops the process. Only the contents of the disk survive. */
+  /** Stops the process. Only the disk's contents survive. */
   stop(): void {
     this.up = false;
     this.applied = [];

@@ -1,7 +1,7 @@
 import type { ApplyBatch, Owner, RestorePoint, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 
-/** A command: sets or deletes a value, compares and sets it, or appends to a list. */
+/** A command, which sets or deletes a value, compares and sets it, or appends to a list. */
 export type KeyValueCommand =
   | { readonly type: 'write'; readonly key: string; readonly value: string | null }
   | { readonly type: 'cas'; readonly key: string; readonly expected: string | null; readonly value: string }

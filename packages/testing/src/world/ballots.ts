@@ -34,8 +34,8 @@ export class Ballots {
   }
 
   /**
-   * Called when a server sends a message. `durableTerm` is the newest term on its disk. `votes` is
-   * whether the server's votes count.
+   * Called when a server sends a message. `durableTerm` is the newest term on its disk. `votes`
+   * tells whether the server's votes count.
    */
   sent(id: ServerId, to: ServerId, message: Message, durableTerm: number, votes = true): void {
     const { kind, term } = message;

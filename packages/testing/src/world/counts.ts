@@ -1,4 +1,4 @@
-/** Counts of the events in a world. A run with too few events proves nothing. */
+/** Event counts of one world. A run with too few events proves nothing. */
 export interface Counts {
   elections: number;
   truncations: number;
@@ -7,13 +7,13 @@ export interface Counts {
   reads: number;
   commits: number;
   acknowledged: number;
-  /** Number of membership changes that a leader has begun. */
+  /** Number of membership changes that a leader has started. */
   changes: number;
   /** Number of times that a leader has raised the feature level. */
   raises: number;
   /** Number of times that a server has received entries that it cannot read. */
   unreadable: number;
-  /** Number of leadership transfers that a leader has begun. */
+  /** Number of leadership transfers that a leader has started. */
   transfers: number;
   /** Number of disks that were replaced by an older copy. This count is 0 in the full world. */
   restoredCopies: number;

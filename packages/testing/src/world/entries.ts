@@ -78,7 +78,7 @@ export class Entries {
       this.#checkTime(id, entry, prevTerm);
       const here = (this.#known[index] ??= []);
       const known = here.find((other) => other.term === term);
-      // Keep a copy, to detect whether the memory of the entry is changed later.
+      // Keep a copy, to detect whether the entry's memory is changed later.
       if (known === undefined) here.push({ term, prevTerm, time, data: data && new Uint8Array(data) });
       else {
         const same = known.prevTerm === prevTerm && known.time === time && sameBytes(known.data, data);
@@ -151,7 +151,7 @@ export class Entries {
     return indices;
   }
 
-  /** Called when a server applies an entry. `data` is the command of a command entry. */
+  /** Called when a server applies an entry. For a command entry, `data` is the command. */
   applied(id: ServerId, index: number, term: number, data?: Uint8Array): void {
     const known = this.#known[index]?.find((other) => other.term === term);
     this.#invariants.check(

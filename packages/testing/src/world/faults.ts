@@ -23,7 +23,7 @@ export interface FaultTarget {
   /** Makes a disk that was stopped by `hang` answer again. */
   unhang(): void;
   setTimings(timings: Timings): void;
-  /** Damages the disk of the server, which is stopped. */
+  /** Damages the disk of the stopped server. */
   damage?(): void;
   /** Closes the node and starts it again. */
   close?(): void;
@@ -58,7 +58,7 @@ interface FaultNetwork {
 /** Copies of the servers' disks. */
 interface DiskCopies {
   backUp(server: ServerId): void;
-  /** Starts a server on its newest copy, if this can be noticed. */
+  /** Starts a server on its newest copy, if the other servers can notice this. */
   restore(server: ServerId): void;
 }
 

@@ -56,7 +56,7 @@ export const FAULTS = [
 export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 
 /**
- * Actions of operators, drawn separately like `LATER_FAULTS`. In a world with churn, no disk is
+ * Operator actions, drawn separately like `LATER_FAULTS`. In a world with churn, no disk is
  * lost or full, because a server that lost its disk must not rejoin under its old id.
  *
  * - `churn`: members are added, promoted, demoted and removed, several at a time and sometimes by
@@ -68,7 +68,7 @@ export const LATER_FAULTS = ['hangs', 'weakMachines'] as const;
 const OPERATIONS = ['churn', 'transfers', 'levels'] as const;
 
 /**
- * Mistakes of operators, drawn separately like `LATER_FAULTS`.
+ * Operator mistakes, drawn separately like `LATER_FAULTS`.
  *
  * - `restoredCopies`: a disk is replaced by an older copy of itself, and its server runs on it
  */
@@ -99,7 +99,7 @@ const RAFT_OPERATIONS: readonly Fault[] = ['levels', 'restoredCopies'];
  */
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
-/** Faults that a world with churn leaves out. */
+/** Faults that are left out of worlds with churn. */
 const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies', 'lostMajorities'];
 
 /** All kinds of faults. */
@@ -145,8 +145,9 @@ export interface Mix {
   /** Whether state machines recover from their own disk after a restart. */
   readonly durableMachines: boolean;
   /**
-   * Whether a fast world begins before the founding, as after `bootstrap`. Servers with lost disks
-   * are then bootstrapped again, which is a mistake once the cluster is founded.
+   * Whether a fast world begins with a cluster that is not founded yet, as after `bootstrap`.
+   * Servers with lost disks are then bootstrapped again, which is a mistake once the cluster is
+   * founded.
    */
   readonly founding: boolean;
   /** Snapshot policy of all nodes. */

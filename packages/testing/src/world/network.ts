@@ -17,7 +17,7 @@ export class ModelNetwork<Load> {
   readonly #mix: Mix;
   readonly #ids: readonly ServerId[];
   readonly #deliver: Deliver<Load>;
-  /** The links that are cut, each as the text `from>to`. */
+  /** The links that are cut, each in the form `from>to`. */
   readonly #cut = new Set<string>();
   /**
    * Arrival time of the newest message on each link. Used to keep messages in order in worlds
@@ -95,7 +95,7 @@ export class ModelNetwork<Load> {
     this.#healed = true;
   }
 
-  /** Starts to lose and duplicate messages again after `heal`. */
+  /** Starts losing and duplicating messages again after `heal`. */
   unheal(): void {
     this.#healed = false;
   }

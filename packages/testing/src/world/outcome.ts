@@ -3,7 +3,7 @@ import type { Mix, MixOptions } from './mix.js';
 import type { Invariant, Violation } from './violation.js';
 
 export interface WorldOptions extends MixOptions {
-  /** The invariants to check. Default: all invariants of the world. */
+  /** The invariants to check. Default: all invariants that this kind of world checks. */
   readonly invariants?: readonly Invariant[] | undefined;
   /** Called for each event with the simulated time in milliseconds and a line of text. */
   readonly trace?: ((at: number, text: string) => void) | undefined;
@@ -18,11 +18,11 @@ export interface Outcome {
   readonly mix: Mix;
   /** Hash of the whole execution. Different executions almost certainly have different hashes. */
   readonly hash: string;
-  /** Number of events that the world scheduled. */
+  /** Number of events scheduled during the simulation. */
   readonly events: number;
-  /** Duration of the world in simulated milliseconds. */
+  /** Duration of the simulation in simulated milliseconds. */
   readonly elapsed: number;
   readonly counts: Counts;
-  /** The broken invariant that ended the world. Undefined if no invariant was broken. */
+  /** The broken invariant that ended the simulation. Undefined if no invariant was broken. */
   readonly violation: Violation | undefined;
 }

@@ -17,12 +17,12 @@ export class Schedule {
   #order = 0;
   #now = 0;
 
-  /** Simulated milliseconds since the start of the world. */
+  /** Simulated milliseconds since the start of the simulation. */
   get now(): number {
     return this.#now;
   }
 
-  /** Number of events planned since the start of the world. */
+  /** Number of events planned since the start of the simulation. */
   get planned(): number {
     return this.#order;
   }

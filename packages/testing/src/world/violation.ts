@@ -24,7 +24,7 @@
  * - `queuesAreBounded`: queues, windows and entries in memory stay within their limits
  * - `leaderHearsMajority`: a leader that does not hear from a majority steps down in time
  * - `stalledLeaderStepsDown`: a leader whose disk stopped answering does not keep leading
- * - `fullClustersLead`: a cluster with full disks elects a leader, which does not step down in vain
+ * - `fullClustersLead`: if all disks are full, a leader is elected and does not step down needlessly
  * - `stallsAreForgiven`: a server does not campaign or step down because its own process stalled
  * - `logTimeIsSteady`: log time never decreases along a log, and never runs faster than real time
  * - `appliesOnce`: a command is applied at most once, however often messages arrive

@@ -17,7 +17,7 @@ interface Commits {
 }
 
 /**
- * Checks that queues stay within the world's limits, and that a leader that does not hear from a
+ * Checks that queues stay within the configured limits, and that a leader that does not hear from a
  * majority steps down.
  */
 export class Bounds {
@@ -34,7 +34,7 @@ export class Bounds {
   /** The commit indices of each leader since its election. */
   readonly #commits = new WeakMap<Raft, Commits>();
 
-  /** `now` returns the simulated time of the world. */
+  /** `now` returns the simulated time. */
   constructor(invariants: InvariantChecker, mix: Mix, now: () => number) {
     this.#now = now;
     this.#invariants = invariants;
@@ -84,8 +84,8 @@ export class Bounds {
   }
 
   /**
-   * Called after each turn of a server. `writingSince` is the world time at which the unfinished
-   * batch on the server's disk was started.
+   * Called after each turn of a server. `writingSince` is the simulated time at which the
+   * unfinished batch on the server's disk was started.
    */
   turned(id: ServerId, raft: Raft, writingSince: number | undefined): void {
     if (raft.role === 'leader') this.#leads(id, raft);
@@ -96,8 +96,8 @@ export class Bounds {
     const uncommitted = uncommittedBytes >= 0 && uncommittedBytes <= limits.uncommittedBytes + entry;
     this.#bound(uncommitted, () => `${id} holds ${uncommittedBytes} uncommitted bytes`);
     const added = this.#ledOnce.has(raft) ? limits.uncommittedBytes : 0;
-    // Membership entries have no limit: a joint change, its end and the next change may be committed
-    // by other servers before this server's disk finishes a write.
+    // Membership entries have no limit. Other servers may commit a joint change, its end and the
+    // next change before this server's disk finishes a write.
     const memberships = this.#mix.strength.churn > 0 ? 3_000 : 0;
     const undurable = limits.undurableBytes + limits.messageBytes + added + entry + memberships;
     this.#bound(log.undurableBytes <= undurable, () => `${id} holds ${log.undurableBytes} bytes that are not durable`);

@@ -52,7 +52,7 @@ export class Checks {
   readonly #seen = new Map<ServerId, Seen>();
   readonly #ballots: Ballots;
   readonly #entries: Entries;
-  /** The index at which each command was applied, by its number. */
+  /** The index at which each command was applied, by the command's number. */
   readonly #indexOf = new Map<number, number>();
   readonly #freshness: Freshness;
   readonly #levels: Levels;
@@ -85,7 +85,7 @@ export class Checks {
     this.#invariants.checkThrown(id, error);
   }
 
-  // ---- events of servers
+  // ---- server events
 
   started({ id }: Observed, { ballot, log }: Raft): void {
     this.#ballots.started(id, ballot.term);
@@ -129,7 +129,8 @@ export class Checks {
     );
     if (raft.role === 'leader') this.#leads(server, raft, seen);
     // A server on an older copy may commit entries that were truncated on the original: the leader
-    // counts what the original has acknowledged. Nobody counts what such a server holds.
+    // counts the entries that the original has acknowledged. No server counts the entries that a
+    // server on a copy holds.
     if (log.committed > seen.committed && server.disk.isCopy !== true) {
       const before = this.#entries.committed;
       this.#entries.commits(id, term, seen.committed + 1, log.committed, (index) => log.termAt(index));
@@ -167,9 +168,7 @@ export class Checks {
     }
   }
 
-  /**
-   * Called when a server applies an entry, in a world where each command begins with its number.
-   */
+  /** Called when a server applies an entry. Used only if each command begins with its number. */
   appliesOnce(id: ServerId, entry: Entry): void {
     if (entry.kind !== 'command') return;
     const { data, index } = entry;

@@ -21,9 +21,9 @@ export interface ServerContext {
   readonly copies: Copies;
   /** Reports an event. Undefined if the world is not traced. */
   readonly trace: ((text: string) => void) | undefined;
-  /** Mixes a number into the hash of the execution. */
+  /** Mixes a number into the execution's hash. */
   readonly hash: (value: number) => void;
-  /** Whether all faults of the world have ended. */
+  /** Whether all injected faults have ended. */
   readonly healed: boolean;
   /** Whether clients still send commands. */
   readonly writing: boolean;

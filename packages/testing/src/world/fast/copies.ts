@@ -8,7 +8,7 @@ interface Target {
   readonly id: ServerId;
   readonly up: boolean;
   readonly disk: { readonly isCopy: boolean; backUp(): DiskCopy | undefined };
-  /** The lives of stores that the running process has heard of. */
+  /** How often each peer's store has been started, as far as the running process has heard. */
   readonly heard: HeardLives;
   /** Replaces the disk with a copy and starts the server. */
   restore(copy: DiskCopy): void;
@@ -18,9 +18,9 @@ interface Target {
 /**
  * Copies the disks of servers, and restores old copies by mistake.
  *
- * Only running servers remember the starts of a peer's store. So a server runs on a copy only while
- * all other running servers have heard of as many starts. When the server crashes or another server
- * starts, an operator empties the disk.
+ * Only running servers remember how often a peer's store was started. A server therefore runs on a
+ * copy only while all other running servers have heard of a start that is newer than the copy. When
+ * the server crashes or another server starts, an operator empties the disk.
  */
 export class Copies {
   readonly #servers: () => readonly Target[];
@@ -37,7 +37,7 @@ export class Copies {
     if (copy !== undefined) this.#copies.set(id, copy);
   }
 
-  /** Starts a server on its copy, if the other servers must notice this. */
+  /** Starts a server on its copy, but only if the other servers must notice that it is a copy. */
   restore(id: ServerId): void {
     const copy = this.#copies.get(id);
     if (copy === undefined) return;

@@ -12,7 +12,7 @@ import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 
-/** A copy of the durable contents of a disk. */
+/** A copy of a disk's durable contents. */
 export type DiskCopy = Pick<ModelDisk, 'ballot' | 'entries' | 'committed'> & { readonly life: StoreLife };
 
 /**
@@ -26,7 +26,7 @@ export class ModelDisk {
   /** The durable entries. `entries[i]` has index i + 1. */
   entries: Entry[] = [];
   committed = 0;
-  /** The id of the disk and the number of starts from it. Undefined until the first start. */
+  /** The disk's id and the number of starts from it. Undefined until the first start. */
   life: StoreLife | undefined;
   /** Whether the disk was replaced by an older copy of itself. */
   isCopy = false;
@@ -110,8 +110,8 @@ export class ModelDisk {
   }
 
   /**
-   * Returns whether the server counts as one that holds an entry. If `store` is set, only the disk
-   * with that id counts. An older copy of a disk never counts.
+   * Returns whether the server counts as holding an entry. If `store` is set, only the disk with
+   * that id counts. An older copy of a disk never counts.
    */
   counts(index: number, term: number, store: StoreId | undefined): boolean {
     const isOwn = !this.isCopy && (store === undefined || store === this.life?.id);
@@ -176,7 +176,7 @@ export class ModelDisk {
     this.committed = 1;
   }
 
-  /** Ends all faults of the disk. */
+  /** Ends all disk faults. */
   heal(): void {
     this.#healed = true;
     this.unhang();

@@ -1,7 +1,10 @@
 import type { Position } from '@kontiki/core';
 import type { Raft, Turn } from '@kontiki/core/protocol';
 
-/** The commands that one server has forwarded and that have not been answered yet, by ticket. */
+/**
+ * The commands that one server has forwarded and that have not been answered yet, by the number
+ * (ticket) of the forwarded message.
+ */
 export class Forwards {
   readonly #sent = new Map<number, readonly Uint8Array[]>();
 

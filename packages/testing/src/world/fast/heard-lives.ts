@@ -1,6 +1,9 @@
 import type { Message, ServerId, StoreId, StoreLife } from '@kontiki/core';
 
-/** Remembers the newest life of each peer's store that one server process has heard of. */
+/**
+ * Remembers the newest life of each peer's store that one server process has heard of. A life
+ * consists of the store's id and the number of its starts.
+ */
 export class HeardLives {
   readonly #incarnation: number;
   readonly #newest = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();
@@ -22,7 +25,9 @@ export class HeardLives {
     return true;
   }
 
-  /** Returns whether the server has heard of at least as many starts of a peer's store. */
+  /**
+   * Returns whether the server has heard of the given life of a peer's store, or of a newer one.
+   */
   knows(peer: ServerId, { id, starts }: StoreLife): boolean {
     const newest = this.#newest.get(peer);
     return newest?.store === id && newest.starts >= starts;

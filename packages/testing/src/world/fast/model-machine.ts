@@ -4,7 +4,7 @@ import type { ServerContext } from './context.js';
 import type { ModelDisk } from './disk.js';
 import type { ServerTimers } from './server-timers.js';
 
-/** Maximum number of bytes of entries that are applied in one batch. */
+/** Maximum size of one batch of applied entries, in bytes. */
 const BATCH_BYTES = 10_000;
 
 /** The server on which a state machine runs. */

@@ -2,7 +2,7 @@ import type { MembershipStep, ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
 import type { ServerContext } from './context.js';
 
-/** An operator's call, which runs in a turn of a server. A call that is refused has no effect. */
+/** An operator's call, which runs during a server's turn. A call that is refused has no effect. */
 export type Operation = (raft: Raft) => void;
 
 type World = Pick<ServerContext, 'checks' | 'trace'>;

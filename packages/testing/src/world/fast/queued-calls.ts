@@ -3,7 +3,7 @@ import type { Raft } from '@kontiki/core/protocol';
 import type { Forwards } from './forwards.js';
 import type { Operation } from './operations.js';
 
-/** Commands of clients and operations of operators that wait for a server's next turn. */
+/** Client commands and operator calls that wait for a server's next turn. */
 export class QueuedCalls {
   #commands: Uint8Array[] = [];
   #operations: Operation[] = [];

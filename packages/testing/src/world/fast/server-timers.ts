@@ -2,8 +2,8 @@ import { drawRate } from '../drift.js';
 import type { ServerContext } from './context.js';
 
 /**
- * The clock and the timer of one server. The clock starts at a random time, and it may run too fast
- * or too slowly. Callbacks of an earlier process never run.
+ * One server's clock and timer. The clock starts at a random time, and it may run too fast or too
+ * slowly. Callbacks of an earlier process never run.
  */
 export class ServerTimers {
   readonly #world: ServerContext;
@@ -12,7 +12,7 @@ export class ServerTimers {
   #life = 0;
   #rate = 1;
   #offset = 0;
-  /** World time at which the timer fires. */
+  /** The simulated time at which the timer fires. The server's own clock may differ from it. */
   #timerAt = Infinity;
 
   constructor(world: ServerContext, onTimer: () => void) {

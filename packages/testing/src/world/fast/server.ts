@@ -50,10 +50,10 @@ export class ModelServer implements FaultTarget {
   readonly #forwards = new Forwards();
   readonly #calls: QueuedCalls;
   #isRetired = false;
-  /** The memberships that were live before the current turn. */
+  /** The memberships that could form quorums before the current turn. */
   #liveBefore: readonly MembershipAt[] = [];
   #stalls!: StallCheck;
-  /** The lives of stores that the running process has heard of. */
+  /** How often each peer's store has been started, as far as the running process has heard. */
   heard!: HeardLives;
   #scheduled = false;
   #paused = false;
@@ -110,7 +110,7 @@ export class ModelServer implements FaultTarget {
 
   /**
    * Whether the server takes part in the cluster. False if an operator stopped it after its
-   * removal, or if it lost its disk in a world that begins after the founding.
+   * removal, or if it lost its disk in a world that begins with a founded cluster.
    */
   get participates(): boolean {
     return !this.#isRetired && (!this.lost || this.#world.mix.founding);
@@ -185,7 +185,7 @@ export class ModelServer implements FaultTarget {
   }
 
   /**
-   * Stops the server forever, as an operator does after its removal. A restart that is already
+   * Stops the server forever, as an operator does after removing it. A restart that is already
    * scheduled has no effect.
    */
   retire(): void {
@@ -352,7 +352,7 @@ export class ModelServer implements FaultTarget {
     const { appended, refused } = this.#forwards.take(turn);
     this.#world.checks.counts.forwards += appended.length;
     for (const position of appended) if (position.index > this.applied) this.proposals.add(position);
-    // A busy leader accepts few old commands per heartbeat. Drop them once the clients have stopped.
+    // A busy leader accepts few retries per heartbeat. Do not retry once the clients have stopped.
     if (refused.length > 0 && this.#world.writing)
       this.#timers.later(this.#world.mix.timings.heartbeat, () => refused.forEach((data) => this.propose(data)));
     for (const report of reports) this.#world.trace?.(`${this.id}: ${JSON.stringify(report)}`);

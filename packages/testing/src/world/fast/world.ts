@@ -127,7 +127,7 @@ class World {
    */
   #heal(): void {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each drawn between T and 2T.
+    // Allow ten election timeouts, each of which is drawn between T and 2T.
     const patience = 10 * 2 * election;
     this.trace?.('all faults end');
     this.healed = true;
@@ -304,7 +304,7 @@ class World {
       if (!this.writing) return;
       this.#read();
       const server = this.#clients.pick(this.servers);
-      // Let reads queue up while there is no leader, but only to a limit.
+      // Let a limited number of reads queue up while there is no leader.
       if (server.participates && server.reads.count < 100) server.read();
     });
   }

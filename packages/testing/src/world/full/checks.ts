@@ -17,7 +17,7 @@ interface Observed {
   readonly log: LogMemory;
 }
 
-/** What the checks of an epoch take over from the checks of the epoch before. */
+/** The state that the checks of an epoch inherit from the checks of the previous epoch. */
 interface Before {
   readonly counts: Counts;
   readonly entries: Entries;
@@ -80,7 +80,7 @@ export class NodeChecks {
   }
 
   /**
-   * Returns the checks of the epoch that a recovery begins. The log of the recovered server, whose
+   * Returns the checks of the epoch that a recovery starts. The log of the recovered server, whose
    * last index is `last`, is committed. All other entries are lost.
    */
   recovered(last: number, termAt: (index: number) => number | undefined): NodeChecks {

@@ -9,7 +9,7 @@ import type { NodeServer } from './server.js';
 
 /** The parts of a world that clients use. */
 interface ClientContext {
-  /** Whether all faults of the world have ended. */
+  /** Whether all injected faults have ended. */
   readonly healed: boolean;
   readonly schedule: Schedule;
   readonly mix: Mix;
@@ -28,13 +28,10 @@ export class Clients {
   readonly #random: Random;
   #running = true;
   #requests: number;
-  /**
-   * Number of calls and ends of requests so far. The number serves as a clock for ordering these
-   * events.
-   */
+  /** Number of request starts and ends so far. It serves as a clock that orders these events. */
   #moments = 0;
 
-  /** `requests` is the number of earlier requests in the world. */
+  /** `requests` is the number of requests that earlier clients have sent. */
   constructor(world: ClientContext, random: Random, requests = 0) {
     this.#world = world;
     this.#random = random;
@@ -46,7 +43,7 @@ export class Clients {
     for (let client = 0; client < clients; client += 1) this.#think(undefined, clients);
   }
 
-  /** Number of requests so far in the world. */
+  /** Number of requests sent so far, including those of earlier clients. */
   get requests(): number {
     return this.#requests;
   }

@@ -17,9 +17,9 @@ export interface NodeContext {
   readonly makeLog: (environment: Environment) => LogStore;
   readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
   readonly trace: ((text: string) => void) | undefined;
-  /** Mixes a number into the hash of the execution. */
+  /** Mixes a number into the execution's hash. */
   readonly hash: (value: number) => void;
-  /** Whether all faults of the world have ended. */
+  /** Whether all injected faults have ended. */
   readonly healed: boolean;
   readonly carry: (from: ServerId, to: ServerId, sent: SentFrame) => void;
   /** Called when a server becomes leader. */

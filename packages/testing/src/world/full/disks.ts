@@ -7,7 +7,7 @@ import type { Process } from './process.js';
 /** The parts of a world that disks use. */
 interface DiskContext {
   readonly mix: Mix;
-  /** Whether all faults of the world have ended. */
+  /** Whether all injected faults have ended. */
   readonly healed: boolean;
   readonly checks: { readonly counts: Counts };
 }

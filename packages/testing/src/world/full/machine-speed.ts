@@ -1,7 +1,7 @@
 import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 
-/** Commands in the first batch of a node, before it has measured its state machine. */
+/** Number of commands in a node's first batch, before the node has measured its state machine. */
 const FIRST_BATCH = 64;
 
 /** Draws how many milliseconds a slow or weak state machine takes for a batch of commands. */
@@ -9,7 +9,7 @@ export function applyMs({ strength, writeEvery }: Mix, commands: number, random:
   return random.between(0, strength.slowMachines * 50) + 2 * strength.weakMachines * writeEvery * commands;
 }
 
-/** Returns how many milliseconds a batch takes at most. */
+/** Returns the maximum number of milliseconds that a batch takes. */
 export function slowestBatchMs({ strength, writeEvery }: Mix): number {
   return strength.slowMachines * 50 + 2 * strength.weakMachines * writeEvery * FIRST_BATCH;
 }

@@ -3,7 +3,7 @@ import type { Schedule } from '../schedule.js';
 
 /** The speed of a process: its clock, event loop and timers. */
 export interface Pace {
-  /** Milliseconds of the process's clock per millisecond of the world. */
+  /** Number of milliseconds that the process's clock advances per simulated millisecond. */
   readonly rate: number;
   /** Draws the delay in milliseconds before the event loop runs a deferred callback. */
   readonly loop: () => number;
@@ -92,8 +92,8 @@ export class Process implements Clock {
   timer(fire: () => void): Timer {
     let due = Infinity;
     /**
-     * World time of the next check. If the timer is postponed, the check that is already scheduled
-     * still runs and then schedules another.
+     * The simulated time of the next check. If the timer is postponed, the check that is already
+     * scheduled still runs and then schedules another.
      */
     let planned = Infinity;
     const check = (at: number): void => {

@@ -59,7 +59,8 @@ export class Recovery {
   async recover(): Promise<NodeChecks> {
     const { servers, checks, trace } = this.#world;
     const intact = servers.filter(({ lost }) => !lost);
-    // Survivors are a minority. Of the others, so few start again that they cannot elect a leader.
+    // The survivors are a minority. So few of the other servers start again that they cannot elect
+    // a leader.
     const minority = Math.floor((servers.length - 1) / 2);
     const survivors = this.#draw(intact, minority);
     let best: ServerContents | undefined;
@@ -99,7 +100,7 @@ export class Recovery {
       server.isRetired = server.unusable = false;
       server.start();
     }
-    // Requests to servers that lead nobody take up to three seconds.
+    // Requests to servers without a leader take up to three seconds.
     const patience = 20 * mix.timings.election + 60_000;
     const { acknowledged } = counts;
     clients.start();

@@ -37,7 +37,8 @@ import { WatchedMachine } from './watched-machine.js';
 export class NodeServer implements FaultTarget {
   readonly id: ServerId;
   /**
-   * Contents of the server's log. If the server has lost its disk, the contents before the loss.
+   * Contents of the server's log. After the server has lost its disk, these are the contents before
+   * the loss.
    */
   readonly log: LogMemory = new LogMemory();
   /** The checks of the server's epoch. */
@@ -114,7 +115,7 @@ export class NodeServer implements FaultTarget {
     return process;
   }
 
-  /** Returns the environment for the stores and the machine of a process. */
+  /** Returns the environment for a process's stores and machine. */
   environment(clock: Clock): Environment {
     return { id: this.id, folder: this.disk.folder, clock, random: this.#random.next, seed: this.#world.seed };
   }
@@ -229,7 +230,7 @@ export class NodeServer implements FaultTarget {
    * `then`.
    */
   #nodeEnded(then: () => void): void {
-    // The node settles its pending calls in the same turn of the event loop in which it stops.
+    // The node settles its pending calls in the same event loop turn in which it stops.
     this.process?.after(0.001, () => {
       this.checks.invariants.check(
         'callsSettle',
@@ -285,7 +286,8 @@ export class NodeServer implements FaultTarget {
       this.crash('kill');
       schedule.after(this.#random.between(1, 500), () => this.start());
     };
-    // A slow disk may take longer than the node's default timeout, but never longer than this one.
+    // A slow disk may take longer than the node's default timeout, but never longer than this
+    // timeout.
     this.node.close({ timeout: 600_000 }).then(
       () => this.#nodeEnded(closed),
       (error: Error) => this.#nodeEnded(() => this.#stopped(error)),
@@ -321,7 +323,7 @@ export class NodeServer implements FaultTarget {
     return this.node?.status().membership;
   }
 
-  /** Stops the server forever, as an operator does after its removal. */
+  /** Stops the server forever, as an operator does after removing it. */
   retire(): void {
     this.crash('kill');
     this.unusable = this.isRetired = true;

@@ -23,7 +23,7 @@ export interface NetworkLink {
 }
 
 /**
- * A transport over the network of a world. It encodes messages as real transports do, and drops
+ * A transport over the simulated network. It encodes messages as real transports do, and drops
  * frames from senders that would fail a real handshake.
  */
 export class SimulatedTransport implements Transport {

@@ -78,7 +78,7 @@ class World {
     return this.checks.counts;
   }
 
-  /** Mixes a number into the hash of the execution. */
+  /** Mixes a number into the execution's hash. */
   readonly hash = (value: number): void => {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
@@ -137,8 +137,8 @@ class World {
   }
 
   /**
-   * Waits until the cluster is founded, because the founding needs all servers. The fast world also
-   * injects faults during the founding.
+   * Waits until the cluster is founded, which takes all servers. The fast world also injects faults
+   * before that.
    */
   async #found(): Promise<void> {
     this.healed = true;
@@ -251,7 +251,8 @@ class World {
     this.#checkAnswers();
     this.checks = await recovery.recover();
     this.workload = this.#makeWorkload();
-    // Lost entries may have changed the keys of earlier requests.
+    // Continue with new keys, because the loss of entries may have changed the keys of earlier
+    // requests.
     this.#clients = new Clients(
       this,
       new Random(this.seed, 'clients after the recovery'),
@@ -266,8 +267,8 @@ class World {
    */
   async #heal(): Promise<void> {
     const { election, heartbeat } = this.mix.timings;
-    // Ten election timeouts, each drawn between T and 2T. A store on a full disk checks for free
-    // space once per second.
+    // Allow ten election timeouts, each of which is drawn between T and 2T. A store on a full disk
+    // checks for free space once per second.
     const patience = 10 * 2 * election + 2_000;
     // A state machine finishes its batch at its own speed before its node closes or serves again.
     const batch = slowestBatchMs(this.mix);
