@@ -1,6 +1,6 @@
-// Shows that docs/bugs.md, docs/from-go-raft.md and docs/security.md are complete, and that every
-// reference names something that exists. Reads the pages, all test sources, the mutants, the seeds
-// and the lint rules.
+// Shows that docs/bugs.md, docs/from-go-raft.md, docs/guarantees.md and docs/security.md are
+// complete, and that every reference names something that exists. Reads the pages, all test sources,
+// the mutants, the seeds and the lint rules.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,11 @@ const seeds = JSON.parse(read('apps/sim/regressions.json')) as readonly { readon
 const lint = (JSON.parse(read('package.json')) as { readonly scripts: { readonly lint: string } }).scripts.lint;
 
 const oxlint = read('.oxlintrc.json');
+const invariants: readonly string[] = [...INVARIANTS, ...NODE_INVARIANTS];
+/** Mutants that a world or a test must find. */
+const mutants = [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].filter(
+  ({ equivalent }) => equivalent === undefined,
+);
 
 /**
  * Returns the titles of the tests and groups that run in a file. Ignores `it.skip`, `it.todo` and
@@ -70,11 +75,8 @@ function isLintError(name: string): boolean {
 
 /** Returns whether a reference's target exists. */
 function exists(kind: string, name: string): boolean {
-  if (kind === 'mutant')
-    return [...ofProtocol, ...ofNodes, ...ofSnapshots, ...ofLevel].some(
-      (mutant) => mutant.name === name && mutant.equivalent === undefined,
-    );
-  if (kind === 'invariant') return [...INVARIANTS, ...NODE_INVARIANTS].some((invariant) => invariant === name);
+  if (kind === 'mutant') return mutants.some((mutant) => mutant.name === name);
+  if (kind === 'invariant') return invariants.includes(name);
   if (kind === 'seed') return seeds.some(({ seed }) => `${seed}` === name);
   if (kind === 'lint') return isLintError(name);
   if (kind === 'type')
@@ -190,11 +192,23 @@ function pathsIn(text: string): string[] {
   return [...text.matchAll(/`((?:apps|docs|examples|packages)\/[^`\s]+)`/g)].map(([, path = '']) => path);
 }
 
+/** Returns whether a reference exists. A reference to a test must be its whole title. */
+const existsExactly = ([kind, name]: Reference): boolean => tests.get(kind)?.includes(name) ?? exists(kind, name);
+
 /** Returns whether a page has a heading with an anchor. GitHub derives anchors from headings. */
 function hasAnchor(path: string, anchor: string): boolean {
   const headings = [...read(path).matchAll(/^#+ (.*)$/gm)].map(([, text = '']) => text.toLowerCase());
   return headings.some((text) => text.replace(/[^\w\- ]/g, '').replaceAll(' ', '-') === anchor);
 }
+
+/** Returns the links of a page in `docs` to this repository, as paths with anchors. */
+function linksIn(text: string): (readonly [path: string, anchor: string])[] {
+  const links = text.matchAll(/\]\((?!https:)([^)#]+)#?([^)]*)\)/g);
+  return [...links].map(([, path = '', anchor = '']) => [join('docs', path), anchor] as const);
+}
+
+const isBroken = ([path, anchor]: readonly [string, string]): boolean =>
+  !existsSync(join(ROOT, path)) || (anchor !== '' && !hasAnchor(path, anchor));
 
 it('guides name only tests that exist, by their full titles', () => {
   const references = filesOf('docs/guides', '.md').flatMap((path) => referencesIn(read(join('docs/guides', path))));
@@ -215,19 +229,14 @@ describe('docs/from-go-raft.md', () => {
   it('from-go-raft.md names only tests that exist, by their full titles', () => {
     const references = referencesIn(text.replace('`file › title`', ''));
     expect(references.length).toBeGreaterThan(150);
-    expect(references.filter(([kind, name]) => !(tests.get(kind)?.includes(name) ?? exists(kind, name)))).toEqual([]);
+    expect(references.filter((reference) => !existsExactly(reference))).toEqual([]);
   });
 
   it('from-go-raft.md names only paths and links that exist', () => {
     expect(pathsIn(text).filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
-    const links = [...text.matchAll(/\]\((?!https:)([^)#]+)#?([^)]*)\)/g)].map(
-      ([, path = '', anchor = '']) => [join('docs', path), anchor] as const,
-    );
+    const links = linksIn(text);
     expect(links.length).toBeGreaterThan(80);
-    const broken = links.filter(
-      ([path, anchor]) => !existsSync(join(ROOT, path)) || (anchor && !hasAnchor(path, anchor)),
-    );
-    expect(broken).toEqual([]);
+    expect(links.filter(isBroken)).toEqual([]);
   });
 
   it('from-go-raft.md has a path and a test for every feature, except for those not done yet', () => {
@@ -248,5 +257,47 @@ describe('docs/from-go-raft.md', () => {
     ];
     expect(guards.map((guard) => /^- \[?(\w+)/.exec(guard)?.[1])).toEqual(all);
     expect(guards.filter((guard) => referencesIn(guard).length !== 1)).toEqual([]);
+  });
+});
+
+describe('docs/guarantees.md', () => {
+  const text = read('docs/guarantees.md');
+  const [, body = ''] = text.split('\n## Fault model\n');
+  const items = body.split(/\n(?=- |\n)/);
+  const promises = items.filter((item) => item.startsWith('- **G'));
+  const rules = items.filter((item) => item.startsWith('- **I'));
+  const numbers = (all: readonly unknown[]): string[] => all.map((_, i) => `${i + 1}`);
+
+  it('guarantees.md names only tests, mutants and invariants that exist, by their whole titles', () => {
+    const references = referencesIn(body);
+    expect(references.length).toBeGreaterThan(100);
+    expect(references.filter((reference) => !existsExactly(reference))).toEqual([]);
+  });
+
+  it('guarantees.md names only links that exist', () => {
+    expect(linksIn(body).filter(isBroken)).toEqual([]);
+  });
+
+  it('guarantees.md numbers its promises, and names more than an invariant for each', () => {
+    expect(promises.length).toBeGreaterThan(35);
+    expect(promises.map((item) => /^- \*\*G(\d+)\.\*\* /.exec(item)?.[1])).toEqual(numbers(promises));
+    const bare = promises.filter((item) => referencesIn(item).every(([kind]) => kind === 'invariant'));
+    expect(bare).toEqual([]);
+  });
+
+  it('guarantees.md lists every invariant, with a source and a mutant that worlds find', () => {
+    const heads = rules.map((item) => /^- \*\*I(\d+) `(\w+)`\.\*\* [^]* Source:\s/.exec(item) ?? []);
+    expect(heads.map(([, number]) => number)).toEqual(numbers(rules));
+    expect(heads.map(([, , name = '']) => name).toSorted()).toEqual(invariants.toSorted());
+    const found = mutants.filter(({ rare }) => rare === undefined).map(({ name }) => `mutant › ${name}`);
+    const without = rules.filter(
+      (item) => !referencesIn(item).some((reference) => found.includes(reference.join(' › '))),
+    );
+    expect(without).toEqual([]);
+  });
+
+  it('guarantees.md lists exactly the invariants of the full world under its heading', () => {
+    const [, section = ''] = body.split('\n### In the full world only\n');
+    expect([...section.matchAll(/^- \*\*I\d+ `(\w+)`/gm)].map(([, name]) => name)).toEqual(NODE_INVARIANTS);
   });
 });

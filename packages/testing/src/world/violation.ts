@@ -1,8 +1,8 @@
 /**
  * Invariants, checked after every event of a world or at its end. The first five are the safety
  * properties in Figure 3 of the Raft paper. Both kinds of worlds check all of them, except that
- * only the fast world checks `leaderHearsMajority`, `stalledLeaderStepsDown`, `fullClustersLead`,
- * `stallsAreForgiven` and `appliesOnce`.
+ * only the fast world checks `levelsAreRead`, `leaderHearsMajority`, `stalledLeaderStepsDown`,
+ * `fullClustersLead`, `stallsAreForgiven` and `appliesOnce`.
  *
  * - `electionSafety`: at most one process leads in each term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
