@@ -70,9 +70,15 @@ const body: fc.Arbitrary<Body> = fc.oneof(
 
 /** Returns an arbitrary for the entries that follow an entry of `prevTerm` at `prevIndex`. */
 export function entriesAfter(prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> {
-  return fc.array(fc.tuple(fc.nat(3), body), { maxLength: 8 }).map((steps) => {
+  const time = fc.option(fc.maxSafeNat(), { nil: undefined });
+  return fc.array(fc.tuple(fc.nat(3), body, time), { maxLength: 8 }).map((steps) => {
     let term = Math.max(1, prevTerm);
-    return steps.map(([step, what], i): Entry => ({ ...what, index: prevIndex + 1 + i, term: (term += step) }));
+    return steps.map(([step, what, at], i): Entry => ({
+      ...what,
+      index: prevIndex + 1 + i,
+      term: (term += step),
+      time: at,
+    }));
   });
 }
 
@@ -126,7 +132,7 @@ export const message: fc.Arbitrary<Message> = fc
           term: Math.max(1, from.term),
           stream: a,
           bytes: b,
-          meta: { ...meta, last: { index: at.index + 7, term: Math.max(1, at.term) } },
+          meta: { ...meta, time: yes ? a : undefined, last: { index: at.index + 7, term: Math.max(1, at.term) } },
         },
         { kind: 'snapshotChunk', ...from, stream: a, id: meta.id, offset: b, data: Uint8Array.of(1, 2, 3) },
         { kind: 'snapshotAck', ...from, to, stream: a, id: meta.id, offset: b },

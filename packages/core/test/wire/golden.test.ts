@@ -31,6 +31,23 @@ it.each<[string, Message, string]>([
     '3315f0f30200030000000000000001000000210000001108000000000000000b0000000000000005000000000000000300000000000000',
   ],
   [
+    'entries with log times',
+    {
+      kind: 'append',
+      term: 9,
+      incarnation: 11,
+      stream: 2,
+      prevIndex: 1,
+      prevTerm: 3,
+      committed: 1,
+      entries: [
+        { kind: 'noop', index: 2, term: 9, time: 0 },
+        { kind: 'command', index: 3, term: 9, time: 0x1_0000_0007, data: Uint8Array.of(0xca, 0xfe) },
+      ],
+    },
+    '5e8d62e60200030000000000000001000000610000000509000000000000000b00000000000000020000000000000001000000000000000300000000000000010000000000000002000000810900000000000000000000000000000000000000800900000000000000070000000100000002000000cafe',
+  ],
+  [
     'a membership of level 1',
     {
       kind: 'append',

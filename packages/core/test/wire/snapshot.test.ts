@@ -88,7 +88,7 @@ describe('snapshot encoding', () => {
         membership,
         fc.boolean(),
         async (given, { chunkBytes, piece }, members, packed) => {
-          const of = { ...meta, membership: { index: 3, membership: members } };
+          const of = { ...meta, time: packed ? piece : undefined, membership: { index: 3, membership: members } };
           const compression = packed ? inverted : undefined;
           const encoded = await collect(encodeSnapshot(of, streamOf(...given), { chunkBytes, compression }));
           const decoded = await collect(decodeSnapshot(inPieces(encoded, piece), [inverted]));

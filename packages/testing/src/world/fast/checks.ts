@@ -145,7 +145,11 @@ export class Checks {
     const [first] = entries;
     if (first === undefined) return;
     if (first.index <= disk.issuedLast) this.counts.truncations += 1;
-    for (const entry of entries) if (entry.kind === 'membership') this.#membershipChanges(id, raft, entry);
+    for (const entry of entries) {
+      const before = log.membershipAt(entry.index - 1)?.membership;
+      if (before !== undefined) this.#levels.stamps(id, entry, before.level);
+      if (entry.kind === 'membership') this.#membershipChanges(id, raft, entry);
+    }
     this.#entries.issued(id, log.termAt(first.index - 1) ?? 0, entries);
   }
 
