@@ -17,8 +17,8 @@ export function randomHex(bytes: number): string {
 }
 
 /**
- * Returns `id`, or throws `KONTIKI_BAD_OPTION` if `id` is invalid. The error message refers to the
- * id by the name `option`.
+ * Returns `id`, or throws `KONTIKI_BAD_OPTION` if `id` is invalid. The error message calls the id
+ * `option`.
  */
 export function checkId(option: string, id: unknown): string {
   if (isId(id)) return id;

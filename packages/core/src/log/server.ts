@@ -24,17 +24,17 @@ export interface ServerInfo {
  */
 export type StoreId = number;
 
-/** A server in a membership. */
+/** A server as recorded in a membership. */
 export interface Member extends ServerInfo {
   /**
    * The log store whose votes and acknowledgements count for this server. Undefined for learners.
-   * Also undefined for voters that joined before the cluster recorded stores; for them, any store
-   * counts.
+   * Also undefined for voters that joined before the cluster recorded stores. For these voters, any
+   * store counts.
    */
   readonly store?: StoreId | undefined;
 }
 
-/** The leader of a cluster, with its id, address and metadata. */
+/** The leader of a cluster: its id, address and metadata. */
 export interface Leader extends ServerInfo {
   readonly id: ServerId;
 }

@@ -22,8 +22,8 @@ interface NodeParts<Result> {
 }
 
 /**
- * The end of a node, by `close` or by a failure. A node ends once. After that, it runs no more
- * turns, every waiting call has settled, and its ports are closed.
+ * Ends a node, because `close` was called or because the node failed. A node ends only once. After
+ * that, it runs no more turns, all waiting calls have settled, and its ports are closed.
  */
 export class Ending<Result> {
   readonly #parts: NodeParts<Result>;
@@ -37,7 +37,7 @@ export class Ending<Result> {
     this.#parts = parts;
   }
 
-  /** How the node ended; undefined while it runs. */
+  /** How the node ended; undefined while it is running. */
   get ended(): NodeEnd | undefined {
     return this.#ended;
   }
@@ -74,8 +74,7 @@ export class Ending<Result> {
     const { logger, events } = this.#parts;
     logger.error('the server has stopped', { error });
     this.end('failed', error);
-    // Close the ports here as well, because a call to `close` may still be waiting for its
-    // proposals.
+    // Close the ports here as well, because a call to `close` may still be waiting for proposals.
     const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       logger.error('closing the ports after the failure failed', { error: failure });
     });

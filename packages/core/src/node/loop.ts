@@ -101,7 +101,7 @@ export class Loop<Result> {
     this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0 };
     this.#log = log;
     this.#identity = identity;
-    // Handshakes may start before the first turn, so set the epoch now.
+    // Handshakes may take place before the first turn, so set the epoch now.
     identity.follow(raw.raft.log.liveMemberships);
     this.#book = book;
     book.follow(raw.raft.log.liveMemberships);
@@ -170,9 +170,9 @@ export class Loop<Result> {
   }
 
   /**
-   * Closes every port, even if closing another port fails or takes longer than `timeout`
-   * milliseconds. The stores close last, because the state machine may use them. Calls that wait
-   * for a port reject with `ended`.
+   * Closes every port, even if another port fails to close or takes longer than `timeout`
+   * milliseconds. The stores close last, because the state machine may use them. Calls that are
+   * waiting for a port reject with `ended`.
    */
   closePorts(timeout: number, ended: KontikiError): Promise<void> {
     const { snapshots } = this;
@@ -266,8 +266,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Passes the servers of all live memberships to the transport, and also the removed servers that
-   * must still receive the entry about their removal.
+   * Passes the servers of all live memberships to the transport, and the removed servers that have
+   * yet to receive the entry that removes them.
    */
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;
@@ -313,9 +313,7 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /**
-   * Called when a snapshot has replaced the log. The state machine must then restore the snapshot.
-   */
+  /** Called when a snapshot has replaced the log. The state machine must restore it next. */
   #onInstalled(): void {
     this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();

@@ -25,7 +25,7 @@ export interface NodeOptions<Result> {
   /**
    * The address at which peers reach this server. Set this option if the address may have changed
    * since the server's last start. The server announces the address to its peers, and the leader
-   * records it in the membership. Default: the server announces nothing, and its peers use the
+   * records it in the membership. By default, the server announces nothing, and its peers use the
    * address in the membership.
    */
   readonly address?: string | undefined;
@@ -48,19 +48,19 @@ export interface NodeOptions<Result> {
   readonly limits?: Partial<Limits> | undefined;
   /** Maximum size of a command in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
-  /** Default timeout of calls, in milliseconds. Default 10,000. */
+  /** Timeout of calls that specify none, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined;
   readonly logger?: Logger | undefined;
   /** The source of time. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * A random number generator for election timeouts and the incarnation. It returns uniformly
-   * distributed numbers in [0, 1). Default: `Math.random`.
+   * A random number generator for election timeouts and the incarnation number. It returns
+   * uniformly distributed numbers in [0, 1). Default: `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
 
-/** The default of `NodeOptions.timeout`. */
+/** The default value of `NodeOptions.timeout`. */
 export const DEFAULT_TIMEOUT = 10_000;
 
 export function badOption(message: string): KontikiError {
@@ -96,7 +96,7 @@ function checkSize(name: string, value: unknown, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${describe(value)}.`);
 }
 
-/** Returns whether a value is a finite number of milliseconds above 0. */
+/** Returns whether a value is a finite number of milliseconds greater than 0. */
 export function isDuration(value: unknown): boolean {
   return isWithin(value, Number.MIN_VALUE, Number.MAX_VALUE);
 }
@@ -123,7 +123,7 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
-/** The names of options. TypeScript reports an error if the name of an option is missing. */
+/** The names of all options. TypeScript reports an error if a name is missing. */
 export type Names<Options> = Readonly<Record<keyof Options, true>>;
 
 const nodeOptions: Names<NodeOptions<unknown>> = {

@@ -159,7 +159,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Runs the callback `read` between two applied batches, and resolves with its return value. The
    * callback receives the position of the last applied entry. Reads are linearizable by default, on
-   * any server: a quorum confirms the commit index, and this server applies the entries up to it.
+   * any server: a quorum confirms the commit index, and this server first applies the entries up to
+   * that index.
    *
    * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
@@ -193,9 +194,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Takes a snapshot that covers at least all entries applied so far, and compacts the log.
    * Resolves when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` if there is no
-   * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, `KONTIKI_DISK_FULL` if there
-   * is no room, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` and `KONTIKI_CLOSED`. No data is lost after
-   * any of these errors.
+   * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing has been applied yet, and `KONTIKI_DISK_FULL`
+   * if there is no room. May also reject with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or
+   * `KONTIKI_CLOSED`. No data is lost after any of these errors.
    *
    * Without `options.timeout`, only the wait for the current batch has a deadline, because writing
    * a large state takes long. After a timeout or an abort, the snapshot continues in the
@@ -247,13 +248,14 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Runs a job while this server leads. Waits until this server leads and has committed a new entry.
-   * Then calls `run(signal, token)` with the index of that entry, and settles like `run`.
+   * Runs a job while this server leads. Waits until this server leads and has committed a new
+   * entry. Then calls `run(signal, token)` with the index of that entry, and settles like `run`.
    *
-   * The signal is aborted when this server stops leading, closes or fails. After `run` has returned,
-   * it is called again in the next leadership, with a higher token. An isolated leader notices only
-   * after up to two election timeouts that it no longer leads. So a job that changes another system
-   * must send its token, and that system must refuse lower tokens than it has seen.
+   * The signal is aborted when this server stops leading, closes or fails. After `run` has
+   * returned, it is called again the next time this server leads, with a higher token. An isolated
+   * leader may take up to two election timeouts to notice that it no longer leads. So a job that
+   * changes another system must send its token, and that system must refuse any token that is lower
+   * than one it has already seen.
    *
    * Rejects with `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, but not before `run` has returned.
    */
@@ -285,9 +287,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Iterates over the committed commands from `options.from` on, in order, as soon as this server
-   * has applied them. Results come with commands that are applied while the feed is open. Ends when
-   * the node ends. Rejects with `KONTIKI_COMPACTED` if a snapshot replaced an entry before the feed
-   * has read it, and with `KONTIKI_ABORTED` when the signal is aborted.
+   * has applied them. Commands that are applied while the feed is open come with their results.
+   * Ends when the node ends. Rejects with `KONTIKI_COMPACTED` if a snapshot replaced an entry
+   * before the feed has read it, and with `KONTIKI_ABORTED` when the signal is aborted.
    */
   committed(options: FeedOptions = {}): AsyncGenerator<Committed<Result>, void, void> {
     return this.#loop.feeds.open(options);
@@ -296,7 +298,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Adds a listener for events, and returns a function that removes the listener. The listener is
    * also removed when `options.signal` is aborted. Listeners run after the turn that caused the
-   * event. Throws `KONTIKI_BAD_OPTION` if there is no event of this name.
+   * event. Throws `KONTIKI_BAD_OPTION` if there is no event with this name.
    */
   on<Name extends keyof NodeEvents>(
     name: Name,
@@ -307,7 +309,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the next event of this name. There is no deadline unless `options.timeout` sets
+   * Resolves with the next event with this name. There is no deadline unless `options.timeout` sets
    * one. Rejects with `KONTIKI_CLOSED` if the node ends before the event.
    */
   once<Name extends keyof NodeEvents>(name: Name, options: CallOptions = {}): Promise<NodeEvents[Name]> {
@@ -353,8 +355,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Then the node waits for the state machine to finish its current batch, for a snapshot in
    * progress, and for the transport. Finally it closes the stores. Each of these two steps takes at
    * most `timeout` milliseconds (default 10,000). If a part hangs, the other parts are closed
-   * anyway, and the call rejects with `KONTIKI_TIMEOUT` and the name of that part. An `apply` that
-   * awaits this call hangs until that timeout.
+   * anyway. The call then rejects with a `KONTIKI_TIMEOUT` error that names this part. An `apply`
+   * that awaits this call hangs until that timeout.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);

@@ -8,8 +8,8 @@ import type { Raft } from '../protocol/raft.js';
 export class Situation {
   readonly #raft: Raft;
   /**
-   * The time, in milliseconds, since when this server has known no leader; undefined while it knows
-   * a leader.
+   * The time, in milliseconds, at which this server started or lost its leader; undefined while it
+   * knows a leader.
    */
   #leaderlessSince: number | undefined;
   /** The members that sent messages to this server while it knew no leader. */
@@ -22,7 +22,7 @@ export class Situation {
 
   /** Records that a message from a server has arrived. */
   onReceived(from: ServerId): void {
-    // Only members count, because a stranger could invent any number of server ids.
+    // Only count members, because a stranger could make up any number of server ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 
@@ -35,7 +35,7 @@ export class Situation {
     }
   }
 
-  /** Returns a description of the situation at a time in milliseconds, in full sentences. */
+  /** Returns a description of the situation at `now`, in full sentences. */
   describe(now: number): string {
     const { id, leader, log, unreadable } = this.#raft;
     if (unreadable !== undefined) {

@@ -22,8 +22,8 @@ export interface PeerStatus {
    */
   readonly level: number | undefined;
   /**
-   * The newest version of the state machine's behavior that the peer has; 0 if the peer reported no
-   * version.
+   * The newest version of the state machine's behavior that the peer has; 0 if the peer has
+   * reported none.
    */
   readonly behavior: number;
   /** Whether the peer's disk is full. */
@@ -74,11 +74,11 @@ export interface Status {
   readonly behavior: number | undefined;
   /**
    * The part of the leader's log that only a newer version of Kontiki can read; normally undefined.
-   * If this field is set, the server appends no entries and does not campaign, but still votes. If
-   * so, upgrade the server.
+   * If this field is set, the server appends no entries and does not campaign, but still votes. In
+   * this case, upgrade the server.
    */
   readonly unreadable: UnreadableStatus | undefined;
-  /** Indices of the log. Always applied <= committed <= last and durable <= last. */
+  /** Indices of the log. At all times, applied <= committed <= last and durable <= last. */
   readonly base: number;
   readonly last: number;
   readonly durable: number;

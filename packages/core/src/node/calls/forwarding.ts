@@ -91,7 +91,9 @@ export class Forwarding<Result> {
     if (batch.length > 0) this.#send(batch);
   }
 
-  /** Forgets a proposal. Returns whether the proposal was sent and is still unanswered. */
+  /**
+   * Removes an abandoned proposal. Returns whether the proposal was sent and is still unanswered.
+   */
   giveUp(proposal: Proposal<Result>): boolean {
     // Remove the proposal, because abandoned proposals would accumulate while there is no leader.
     this.#waiting.delete(proposal);
@@ -108,7 +110,7 @@ export class Forwarding<Result> {
     if (batch === undefined) return;
     if (refused !== undefined) this.#pausedUntil = this.#raft.now + this.#raft.timings.heartbeat;
     batch.proposals.forEach((proposal, i) => {
-      // If the answer has no reason for a refusal, the outcome of the remaining proposals is
+      // If the answer gives no reason for refusing the remaining proposals, their outcome is
       // unknown.
       if ((i >= accepted && refused === undefined) || !this.#batchOf.delete(proposal)) return;
       batch.open -= 1;
@@ -119,8 +121,8 @@ export class Forwarding<Result> {
   }
 
   /**
-   * Stores the outcome of an applied entry, because the leader's answer with the index of this
-   * entry may still be outstanding.
+   * Stores the outcome of an applied entry. The leader may answer only later that this entry
+   * belongs to a forwarded proposal.
    */
   noteApplied({ index, term }: Position, result: Result | undefined): void {
     if (this.#sent.size === 0) return;
@@ -129,7 +131,7 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Whether the leader's answers to some forwarded proposals are outstanding. */
+  /** Whether the leader has not yet answered some of the forwarded proposals. */
   get areSent(): boolean {
     return this.#sent.size > 0;
   }

@@ -93,8 +93,8 @@ async function commitToken({ raft, operations }: NodeParts, signal: AbortSignal)
       if (!isOver()) return at;
       continue;
     }
-    // This server does not accept entries now. Try again after the next turn, which runs no later
-    // than the next heartbeat.
+    // This server cannot accept entries at the moment. Try again after the next turn, which runs at
+    // the next heartbeat at the latest.
     let turns = 0;
     await operations.until(() => {
       turns += 1;

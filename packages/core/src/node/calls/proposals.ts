@@ -8,7 +8,7 @@ import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
 
 /**
- * Returns the error for a proposal that may have been appended, but whose outcome this node cannot
+ * Returns the error for a proposal that may have been appended and whose outcome this node cannot
  * determine.
  */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
@@ -22,14 +22,14 @@ function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
 const SENT = 'sent to the leader';
 
 /**
- * The proposals of this node, in three stages. Queued proposals wait for the next turn. If this
- * server is not the leader, they are then forwarded to the leader. Appended proposals wait for
- * their outcome.
+ * The proposals of this node, in three stages. Queued proposals wait for the next turn. Forwarded
+ * proposals wait for an answer from the leader, if this server is not the leader itself. Appended
+ * proposals wait for their outcome.
  *
  * If this server loses its leadership or truncates the entry, the outcome is still open: another
  * server may have the entry and commit it. Only committed entries decide the outcome. The terms in
- * a log never decrease. So a committed entry excludes lower terms at and after its index, and
- * higher terms at and before its index.
+ * a log never decrease. So a committed entry rules out lower terms at and after its index, and
+ * higher terms at and before it.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
@@ -39,13 +39,13 @@ export class Proposals<Result> {
   #queuedBytes = 0;
   readonly #forwarding: Forwarding<Result>;
   /**
-   * The error for proposals that would have to wait for a leader; undefined while such waiting is
-   * allowed.
+   * The error for proposals that would have to wait for a leader; undefined while proposals may
+   * wait.
    */
   #closing: KontikiError | undefined;
   /**
-   * Appended proposals by term, then by index. A server may be the leader in two terms and append
-   * an entry at the same index in both.
+   * Appended proposals by term, then by index. A server may lead in two terms, and append an entry
+   * at the same index in both of them.
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
   /** The newest position of an appended proposal. */
@@ -83,7 +83,7 @@ export class Proposals<Result> {
   }
 
   /**
-   * Whether some proposal has no outcome yet. Includes queued, appended and forwarded proposals,
+   * Whether any proposal still has no outcome. Includes queued, appended and forwarded proposals,
    * but not those that wait for a leader.
    */
   get areWaiting(): boolean {
@@ -114,7 +114,10 @@ export class Proposals<Result> {
     for (const reply of replies) this.#forwarding.answered(reply);
   }
 
-  /** Rejects all proposals that wait for a leader, and later proposals that would have to wait. */
+  /**
+   * Rejects all proposals that are waiting for a leader, and every later proposal that would have
+   * to wait.
+   */
   stopWaiting(error: KontikiError): void {
     this.#closing = error;
     for (const proposal of this.#forwarding.takeWaiting()) this.#reject(proposal, error);
@@ -134,8 +137,8 @@ export class Proposals<Result> {
 
   /**
    * Settles the proposals whose outcome follows from a snapshot that replaced the log up to `last`.
-   * The outcome of the other proposals up to `last` is unknown, because the snapshot does not
-   * contain the entries.
+   * The outcome of all other proposals up to `last` is unknown, because a snapshot contains no
+   * entries.
    */
   passSnapshot(last: Position): void {
     this.#ruleOut(last);
@@ -149,8 +152,8 @@ export class Proposals<Result> {
   }
 
   /**
-   * Rejects all proposals because the node stops. Queued proposals were never appended. The outcome
-   * of appended proposals is unknown.
+   * Rejects all proposals because the node is stopping. Queued proposals were never appended. The
+   * outcome of appended proposals is unknown.
    */
   abandon(refused: KontikiError): void {
     for (const { call, abandoned, position } of this.#queued) {
@@ -217,7 +220,7 @@ export class Proposals<Result> {
     const isLast = term > newest.term || (term === newest.term && index > newest.index);
     const calls = this.#callsOf(term).set(index, call);
     if (isLast) this.#newest = { index, term };
-    // The answers to forwarded proposals may arrive in a different order.
+    // Answers to forwarded proposals may arrive out of order.
     else this.#appended.set(term, new Map([...calls].sort(([a], [b]) => a - b)));
   }
 

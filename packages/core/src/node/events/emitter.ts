@@ -12,8 +12,8 @@ export interface ListenerOptions {
 const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if options are invalid. `known` contains the names of all options. An
- * aborted signal is valid: the caller then adds nothing.
+ * Throws `KONTIKI_BAD_OPTION` if the options are invalid. `known` contains the names of all
+ * options. An aborted signal is valid. In this case, the caller adds no listener.
  */
 export function checkListenerOptions(options: ListenerOptions, known: object = listenerOptions): void {
   const refused = refuseOptions(options, known);
@@ -58,7 +58,7 @@ export class Emitter<Events extends object> {
     return remove;
   }
 
-  /** Resolves with the next event of this name. Never resolves if the signal is aborted first. */
+  /** Resolves with the next event with this name. Never resolves if the signal is aborted first. */
   next<Name extends keyof Events>(name: Name, signal: AbortSignal): Promise<Events[Name]> {
     return new Promise((resolve) => {
       const remove = this.on(
@@ -74,7 +74,7 @@ export class Emitter<Events extends object> {
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     const listeners = this.#listenersOf(name);
-    // Most events in most turns have no listener.
+    // In most turns, most events have no listener.
     if (listeners.size === 0) return;
     for (const listener of [...listeners] as ((event: Events[Name]) => void)[]) {
       try {

@@ -27,11 +27,11 @@ export interface NodeEvents {
   commit: { readonly index: number };
   /** Emitted when entries up to `index` are applied on this server. */
   apply: { readonly index: number };
-  /** Emitted when the disk becomes too full for another log segment, or has room again. */
+  /** Emitted when the disk becomes too full for another log segment, or has enough room again. */
   full: { readonly full: boolean };
   /**
-   * Emitted when the disk has not finished a write for several election timeouts, or finishes
-   * writes again.
+   * Emitted when the disk has not finished a write for several election timeouts, or when it
+   * recovers.
    */
   stalled: { readonly stalled: boolean };
   /**

@@ -24,8 +24,8 @@ export interface Committed<Result> extends Position {
   /** A copy of the command. */
   readonly data: Uint8Array;
   /**
-   * The state machine's result. Missing if the command was applied before the feed was opened, or
-   * if the consumer is more than 256 commands behind.
+   * The state machine's result. Absent if the command was applied before the feed was opened, or if
+   * the consumer is more than 256 commands behind.
    */
   readonly result?: Result;
 }
@@ -44,7 +44,8 @@ interface FeedParts {
 
 /**
  * The feeds of a node, which iterate over applied commands. A feed reads commands from the log, so
- * a slow consumer costs no memory. Only the newest results are kept while a feed is open.
+ * slow consumers take up no memory. Only the newest results are kept, and only while a feed is
+ * open.
  */
 export class Feeds<Result> {
   readonly #parts: FeedParts;
@@ -129,7 +130,7 @@ export class Feeds<Result> {
     );
   }
 
-  /** Resolves after the next batch was applied, when the node ends, or when a signal is aborted. */
+  /** Resolves when the next batch has been applied, the node ends, or the signal is aborted. */
   async #nextApply(signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     const stop = new AbortController();
     const options = { signal: stop.signal };

@@ -32,7 +32,7 @@ import { addressFault, serverInfo } from './server-info.js';
 export interface ChangeOptions extends CallOptions {
   /**
    * The membership revision that the change is based on (`status().membership.revision`). The
-   * change is refused if the membership now has a different revision. Default: any revision.
+   * change is refused if the membership has a different revision by now. Default: any revision.
    */
   readonly expected?: number | undefined;
   /**
@@ -65,8 +65,8 @@ const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: tr
 const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
 
 /**
- * A function that runs a call with the deadline and the abort signal of `options`. It refuses
- * options whose names are not in `known`. `patience` is the default deadline.
+ * A function that runs a call with the deadline and the abort signal of `options`. It rejects
+ * options that are not named in `known`. `patience` is the default deadline.
  */
 type Limited = <T>(
   options: CallOptions,
@@ -124,7 +124,7 @@ export class Members {
 
   /**
    * Removes a server from the cluster. A leader that removes itself transfers its leadership after
-   * the removal is committed. Never start a removed server with an empty store under the same id.
+   * the removal is committed. Never restart a removed server with an empty store under the same id.
    */
   remove(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'remove', id }, options);
@@ -137,8 +137,8 @@ export class Members {
 
   /**
    * Raises the feature level of the cluster to the highest level that every member supports. Call
-   * this method after upgrading all servers. Every member must respond. Earlier versions of Kontiki
-   * cannot join the cluster after that, and the level never decreases.
+   * this method after upgrading all servers. Every member must respond. After that, servers with
+   * earlier versions of Kontiki cannot join the cluster. The level never decreases.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
@@ -304,7 +304,7 @@ export class Members {
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
       // Check the change within the turn, because the membership may have changed before this turn.
-      // If the call has been aborted in the meantime, it must not change anything.
+      // A call that has been aborted in the meantime must not change anything.
       const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
@@ -314,8 +314,7 @@ export class Members {
       const term = log.termAt(at.index);
       if (term === undefined) throw compacted(at.index);
       if (term !== at.term) throw replaced(at, term);
-      // The leader ends the joint phase without another call. By then, another server may be the
-      // leader.
+      // The leader ends the joint phase on its own. By then, a different server may be the leader.
       await operations.until(
         () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
         signal,
@@ -357,8 +356,8 @@ export class Members {
     const raft = this.#raft;
     const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
-      // A voter may be unreachable for a long time, so do not wait for it. Promoting a voter is
-      // refused later.
+      // A voter may be unreachable for a long time, so do not wait for it. The step that promotes a
+      // voter is refused later.
       if (this.#membership().voters.includes(id)) return;
       if (!(await catchUp(this.#loop.operations, learner, aborted)))
         throw refusalError(raft, 'notLeader', this.#situation);
@@ -366,7 +365,7 @@ export class Members {
     return this.#limited(options, run, catchUpOptions, Infinity);
   }
 
-  /** Describes why this server may be unable to become the leader or to reach it. */
+  /** Describes why this server may be unable to become the leader or to reach the leader. */
   readonly #situation = (): string => this.#loop.situation.describe(this.#raft.now);
 
   #isMember(id: ServerId): boolean {

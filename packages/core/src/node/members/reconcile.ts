@@ -26,7 +26,7 @@ export interface Plan {
 }
 
 /**
- * Returns the steps from the current membership to the desired members. Both lists of steps may be
+ * Returns the steps from the current membership to the desired members. Either list of steps may be
  * empty.
  */
 export function stepsTo(current: Membership, desired: Readonly<Record<ServerId, DesiredMember>>): Plan {

@@ -13,7 +13,7 @@ import type { Names } from '../options.js';
 import { checkLogMatches, holds, replaced } from '../start/fit.js';
 
 export interface InspectOptions extends Owner, CallOptions {
-  /** The server's snapshot store; undefined if the server has none. */
+  /** The server's snapshot store; undefined if the server does not have one. */
   readonly snapshots?: SnapshotStore | undefined;
 }
 
@@ -23,25 +23,22 @@ const inspectOptions: Names<InspectOptions> = { ...callOptions, cluster: true, s
 export interface ServerContents {
   readonly ballot: Ballot | undefined;
   /**
-   * The last entry of the log, or the end of a newer snapshot. The index is 0 if the server is
-   * blank.
+   * The position of the log's last entry, or the end of a newer snapshot. The index is 0 if the
+   * server is blank.
    */
   readonly last: Position;
   /** The index up to which the server knows that entries are committed. */
   readonly committed: number;
-  /**
-   * The newest membership in the log, whether it is committed or not. Undefined if the server is
-   * blank.
-   */
+  /** The newest membership in the log, committed or not. Undefined if the server is blank. */
   readonly membership: MembershipAt | undefined;
   /**
-   * The id of the log store. Undefined if the server has not been started since its cluster's
+   * The id of the log store. Undefined if the server has not been started since the cluster's
    * feature level rose above 0.
    */
   readonly store: StoreId | undefined;
   /** The newest intact snapshot, with which the server would start. */
   readonly snapshot: SnapshotInfo | undefined;
-  /** Ids of damaged snapshots that are newer than the newest intact snapshot. */
+  /** The ids of all damaged snapshots that are newer than the newest intact snapshot. */
   readonly damaged: readonly string[];
 }
 
@@ -77,8 +74,8 @@ export interface Survey extends Pick<ServerContents, 'snapshot' | 'damaged'> {
 }
 
 /**
- * Returns the newest intact snapshot, and the state that the log would have after a start with this
- * snapshot.
+ * Returns the newest intact snapshot, and the state that the log would have after starting with
+ * this snapshot.
  */
 export async function survey({ state, store, snapshots }: OpenStores, signal: AbortSignal): Promise<Survey> {
   checkLogMatches(state, snapshots);
@@ -116,7 +113,7 @@ export function lastOf({ base, last, terms }: LogState): Position {
   return { index: last, term: terms.at(-1)?.term ?? base.term };
 }
 
-/** Returns the newest membership in a log; undefined if the log is blank. */
+/** Returns the newest membership in a log, or undefined if the log is blank. */
 export function membershipIn({ base, memberships }: LogState): MembershipAt | undefined {
   return memberships.at(-1) ?? base.membership;
 }

@@ -19,8 +19,8 @@ export interface RecoverOptions extends InspectOptions {
   /** The server's metadata. Default: the metadata in its newest membership. */
   readonly metadata?: string | undefined;
   /**
-   * Whether to skip the checks of the server. Without `force`, the server must be one of several
-   * voters, and must have the snapshot that precedes the first entry of its log. Default false.
+   * Whether to skip checking the server. Without `force`, the server must be one of several voters,
+   * and must have the snapshot that precedes the first entry of its log. Default false.
    */
   readonly force?: boolean | undefined;
 }

@@ -18,9 +18,9 @@ export interface RestoreOptions extends Owner, CallOptions {
    * snapshot's cluster.
    */
   readonly cluster: string;
-  /** The address at which other servers will reach this server. */
+  /** The address at which other servers reach this server. */
   readonly address: string;
-  /** Data that the application publishes for the server. Default: ''. */
+  /** Data that the application publishes for the server. Default: the empty string. */
   readonly metadata?: string | undefined;
 }
 
@@ -88,8 +88,9 @@ async function restoreInto(
       }
       await writer?.write(piece);
     }
-    // A server that receives its first snapshot has the same contents: a ballot, a complete
-    // snapshot, and a blank log. After a crash, the next start completes the installation.
+    // After these writes, the stores look like those of a server that is receiving its first
+    // snapshot: a ballot, a complete snapshot, and a blank log. After a crash, the next start
+    // completes the installation.
     const { term } = (meta as SnapshotMeta).last;
     await log.append({ ballot: { term, votedFor: server } });
     return await install(log, await (writer as SnapshotWriter).finish());

@@ -5,29 +5,29 @@ import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
 /**
- * Number of bytes per chunk. Stores read snapshots in chunks of this size, and a frame with one
- * chunk stays below 256 KiB.
+ * Number of bytes per chunk. Stores read snapshots in chunks of this size. A frame with one chunk
+ * stays below 256 KiB.
  */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
-/** Maximum number of times that the answer timeout doubles. */
+/** Maximum number of times that the answer timeout is doubled. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** The stream of appends to the peer for which the snapshot is sent. */
+  /** The stream of appends to the peer that receives the snapshot. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /**
    * Initial answer timeout in milliseconds. If the peer does not answer within this time, the
-   * sender offers the snapshot again. The timeout grows if answers take longer.
+   * sender offers the snapshot again. The timeout grows if answers take longer than that.
    */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
   /** Returns the current rate limit in bytes per second. */
   readonly bytesPerSecond: () => number;
   /**
-   * Sends a message to the peer. Returns false if the peer no longer needs the snapshot in this
+   * Sends a message to the peer. Returns false if the peer no longer needs the snapshot for this
    * stream.
    */
   readonly send: (body: SnapshotBody) => boolean;
@@ -39,10 +39,10 @@ export interface SenderOptions {
 }
 
 /**
- * Sends a snapshot to one peer. The sender offers the snapshot, receives the number of bytes that
- * the peer already has, and sends the remaining bytes within a window. If a message is lost, the
- * peer stops answering. After a timeout the sender offers the snapshot again, and resumes at the
- * offset in the peer's answer.
+ * Sends a snapshot to one peer. The sender offers the snapshot, learns from the answer how many
+ * bytes the peer already has, and sends the remaining bytes within a window. If a message is lost,
+ * the peer stops answering. After a timeout the sender offers the snapshot again, and resumes at
+ * the offset in the peer's answer.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
@@ -58,7 +58,7 @@ export class SnapshotSender {
   /** Whether an offer is still unanswered. The answer contains the offset at which to continue. */
   #offering = true;
   /**
-   * The number of the current pass over the snapshot's bytes. Starting a new pass ends the earlier
+   * The number of the current pass over the bytes of the snapshot. A new pass ends all earlier
    * passes.
    */
   #pass = 0;
@@ -66,8 +66,8 @@ export class SnapshotSender {
   /** The time, in milliseconds, when the rate limit allows another chunk. */
   #nextAt = 0;
   /**
-   * Maximum bytes in flight. The initial value is one chunk. The value grows with every answer, and
-   * returns to one chunk after a timeout.
+   * Maximum bytes in flight. Starts at one chunk, grows with every answer, and returns to one chunk
+   * after a timeout.
    */
   #allowed = CHUNK;
   /**
@@ -81,7 +81,7 @@ export class SnapshotSender {
   #highest = 0;
   /**
    * The chunk whose answer is being timed. Only chunks that are sent for the first time are timed,
-   * because an answer to a resent chunk is ambiguous.
+   * because the answer to a resent chunk is ambiguous.
    */
   #timed: { readonly end: number; readonly at: number } | undefined;
 

@@ -24,11 +24,11 @@ export interface TakerOptions {
   readonly timeout: number;
 }
 
-/** A read of the state machine's state between two batches. */
+/** A read of the machine's state as it was between two batches. */
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
-  /** Ends the read, whether or not all of the state was read. */
+  /** Ends the read, even if part of the state has not been read. */
   readonly end: () => Promise<void>;
 }
 
@@ -78,7 +78,8 @@ export class SnapshotTaker {
   }
 
   /**
-   * Waits until the current batch is applied, and starts reading the state before the next batch.
+   * Waits until the current batch has been applied, and starts to read the state before the next
+   * batch.
    */
   #begin(): Promise<Reading> {
     const { applier, machine, clock, timeout } = this.#options;
@@ -142,7 +143,7 @@ function closed(): KontikiError {
 
 /**
  * Yields the state machine's chunks. Converts errors from the machine, so that they can be
- * distinguished from errors of the store.
+ * distinguished from store errors.
  */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
@@ -157,8 +158,8 @@ async function* guarded(
 }
 
 /**
- * Ends the iterator, so that the state machine releases the resources of this read, even if the
- * state was not read completely.
+ * Ends the iterator even if the state has not been read completely, so that the state machine
+ * releases the resources of this read.
  */
 async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();

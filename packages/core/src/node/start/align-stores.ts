@@ -23,7 +23,7 @@ export interface AlignedStores {
    */
   readonly life: StoreLife | undefined;
   readonly applied: number;
-  /** The newest usable snapshot. */
+  /** The newest snapshot that this node can use. */
   readonly snapshot: SnapshotInfo | undefined;
   /** Ids of damaged snapshots. */
   readonly damaged: readonly string[];

@@ -25,7 +25,7 @@ export interface BootstrapOptions extends CallOptions {
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
   /**
    * The transport that the servers will use. If set, the transport checks the addresses before they
-   * are written. Otherwise the first `RaftNode.open` checks the addresses.
+   * are written. Otherwise they are checked by the first `RaftNode.open`.
    */
   readonly transport?: Transport | undefined;
   /**
@@ -55,13 +55,13 @@ const bootstrapOptions: Names<BootstrapOptions> = {
  * committed by definition. Call this function once for each initial server, before any of these
  * servers runs. Resolves when the entry is durable.
  *
- * The cluster needs all initial servers to elect a leader and to commit entries, until all of them
- * have been running at the same time. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is
- * not blank. Never call this function for a server that has lost its disk, because that server has
- * forgotten its votes and acknowledgements.
+ * Until all initial servers have been running at the same time, the cluster needs all of them to
+ * elect a leader and to commit entries. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots`
+ * is not blank. Never call this function for a server that has lost its disk, because such a server
+ * has forgotten its votes and acknowledgements.
  *
- * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
- * again in that case. An error `KONTIKI_NOT_BLANK` then means that the entry was written.
+ * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. In that case, call
+ * this function again. The error `KONTIKI_NOT_BLANK` then means that the entry was written.
  */
 export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal), bootstrapOptions);
@@ -79,8 +79,8 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
     .map((id): [ServerId, ServerInfo] => {
       return [id, serverInfo('members', id, members[id] as string | ServerInfo)];
     });
-  // If there are several initial servers, they do not know each other's stores yet. Their first
-  // leader records the stores.
+  // With several initial servers, none of them knows the others' stores yet. Their first leader
+  // records the stores.
   const membership = { ...membershipOf(infos), founded: infos.length === 1 };
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
