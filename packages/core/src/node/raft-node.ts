@@ -254,8 +254,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * The signal is aborted when this server stops leading, closes or fails. After `run` has
    * returned, it is called again the next time this server leads, with a higher token. An isolated
    * leader may take up to two election timeouts to notice that it no longer leads. So a job that
-   * changes another system must send its token, and that system must refuse any token that is lower
-   * than one it has already seen.
+   * changes another system must send its token along. That system must refuse any token lower than
+   * the highest one it has seen.
    *
    * Rejects with `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, but not before `run` has returned.
    */

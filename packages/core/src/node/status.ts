@@ -97,8 +97,8 @@ export interface Status {
 }
 
 /**
- * Returns the leader that this server knows. The address and metadata are empty if the server's
- * membership does not include the leader.
+ * Returns the leader, or undefined if this server does not know it. The address and metadata are
+ * empty if this server's membership does not include the leader.
  */
 export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   if (id === undefined) return undefined;
@@ -106,18 +106,18 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   return { id, address, metadata };
 }
 
-/** The final role of a node, and the error with which calls reject after the node has ended. */
+/** The final role of a node, and the error that rejects every call from then on. */
 export interface NodeEnd {
   readonly role: 'failed' | 'closed';
   readonly error: KontikiError;
 }
 
-/** Returns whether a role is that of a node that has ended. */
+/** Returns whether a role means that the node has ended. */
 export function isFinal(role: Status['role']): boolean {
   return role === 'closed' || role === 'failed';
 }
 
-/** Returns the error with which every call rejects after a node has closed or failed. */
+/** Returns the error that rejects every call once a node has closed or failed. */
 export function endError(id: ServerId, failure: Error | undefined): KontikiError {
   const text =
     failure === undefined
@@ -127,8 +127,8 @@ export function endError(id: ServerId, failure: Error | undefined): KontikiError
 }
 
 /**
- * Returns a copy of the membership that `JSON.stringify` converts completely. By default,
- * `JSON.stringify` converts the map of servers to `{}`.
+ * Returns a copy of the membership that `JSON.stringify` converts completely. By default, it would
+ * convert the map of servers to `{}`.
  */
 function withJson(membership: Membership): Membership {
   const servers = new Map(membership.servers);
@@ -138,7 +138,7 @@ function withJson(membership: Membership): Membership {
 
 /**
  * Returns the status of a node. `now` is the monotonic time in milliseconds. `ended` is undefined
- * while the node runs.
+ * while the node is running.
  */
 export function statusOf(
   raft: Raft,

@@ -1,7 +1,7 @@
 interface Mark {
   /** Index of the newest entry that this mark covers. */
   index: number;
-  /** The time, in milliseconds, when the oldest entry of this mark was committed. */
+  /** The time, in milliseconds, at which the oldest entry of this mark was committed. */
   readonly at: number;
   bytes: number;
 }
@@ -13,10 +13,10 @@ interface Mark {
 const RESOLUTION_MS = 10;
 
 /**
- * Tracks the entries that a leader has committed but its state machine has not applied. Stores
+ * Tracks the entries that a leader has committed but its state machine has not yet applied. Stores
  * their total size in bytes and the age of the oldest entry. If the state machine cannot keep up
- * with the proposals, the leader must refuse some of them early. Otherwise each caller would wait
- * longer than the previous one, until all calls time out.
+ * with the proposals, the leader must refuse some of them early. Otherwise, each caller would wait
+ * longer than the one before, until all calls timed out.
  */
 export class ApplyBacklog {
   /** Marks in ascending order of index. */

@@ -61,15 +61,15 @@ abstract class ElectionRole extends BaseRole {
 }
 
 /**
- * The pre-candidate role asks the voters whether an election would succeed. Without this question,
- * even a failed election would raise the term and disturb other servers (thesis §9.6).
+ * The pre-candidate role asks the voters whether an election would succeed. Otherwise, even a
+ * failed election would raise the term and disturb other servers (thesis §9.6).
  */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /**
    * Sends the pre-vote requests. The constructor cannot send them, because the only voter of a
-   * cluster wins immediately and changes its role.
+   * cluster wins at once, which changes its role.
    */
   begin(): void {
     const { header, log, output } = this.server;

@@ -5,20 +5,20 @@ import type { ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
 
 /**
- * The proposals that followers forward to the leader. This class implements both the sending and
- * the receiving side. A network may duplicate or delay messages, but a forwarded command must be
- * appended at most once. A refused command must never be appended later, because its sender retries
- * it.
+ * Implements both sides of the forwarding of proposals: the follower that sends them, and the
+ * leader that receives them. A network may duplicate or delay messages, but a forwarded command
+ * must be appended at most once. A refused command must never be appended later, because its sender
+ * retries it.
  */
 export class Forwarded {
   readonly #server: Server;
-  /** The term in which this process started. */
+  /** The term that was current when this process started. */
   readonly #startTerm: number;
-  /** The ticket of the newest command that this server forwarded. */
+  /** The ticket, a sequence number, of the last command that this server forwarded. */
   #ticket = 0;
   /**
-   * The newest ticket that each sender has used since its latest start. Tickets of removed members
-   * are kept, because a late message may arrive after a member is added again.
+   * The highest ticket that each sender has used since its latest start. Tickets of removed members
+   * are kept, because a late message may arrive after a member has been added again.
    */
   readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
 
@@ -53,7 +53,7 @@ export class Forwarded {
   }
 
   /**
-   * Proposes the commands of another server if this server leads in the message's term. Otherwise
+   * Proposes the commands of another server if this server leads in the message's term. Otherwise,
    * refuses the commands.
    */
   take(from: ServerId, message: Propose, propose: (data: Uint8Array) => Position | ProposalRefusal): void {

@@ -19,8 +19,8 @@ import { Transfer } from './transfer.js';
 import { answers, bestSuccessor, counts, hasQuorum, mayAnswer } from './voters.js';
 
 /**
- * The leader role appends entries, counts acknowledgements and commits entries. A leader steps down
- * if no quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
+ * The leader role appends entries, counts acknowledgements and commits entries. It steps down if no
+ * quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
  */
 export class Leader extends BaseRole {
   readonly name = 'leader';
@@ -36,8 +36,8 @@ export class Leader extends BaseRole {
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
   /**
-   * The number of times that this leader's disk became full, and the first heartbeat round after
-   * the last time.
+   * How often this leader's disk has become full, and the first heartbeat round after the last
+   * time.
    */
   #fullRound = { times: 0, number: Infinity };
 
@@ -66,12 +66,12 @@ export class Leader extends BaseRole {
     return this.#replication.peers;
   }
 
-  /** Removed servers that still receive the entry about their removal from this leader. */
+  /** Removed servers to which this leader still sends the entry that removes them. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#replication.leaving;
   }
 
-  /** The target of the current leadership transfer; undefined if there is no transfer. */
+  /** The target of the current leadership transfer; undefined if no transfer is in progress. */
   get transferTarget(): ServerId | undefined {
     return this.#transfer?.target;
   }
@@ -81,10 +81,10 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether the leader may append an entry of `bytes`. A single entry is always accepted.
-   * Bytes that are not durable on the leader's disk have a separate limit, because the other
-   * servers can commit entries without the leader's slow disk. Unapplied entries are also limited,
-   * because the state machine may be slow.
+   * Returns whether the leader has room for an entry of this size. An entry of any size fits under
+   * a limit as long as nothing else counts toward that limit. Bytes that are not durable on the
+   * leader's disk have a separate limit, because the other servers can commit entries without the
+   * leader's slow disk. Unapplied entries are also limited, because the state machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log, now } = this.#server;
@@ -107,7 +107,7 @@ export class Leader extends BaseRole {
     return entry;
   }
 
-  /** Changes the membership, or returns the reason for a refusal. */
+  /** Changes the membership, or returns the reason why the change is refused. */
   changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
     const next = this.#refuseChange(expected) ?? changed(this.#server, this.peers, steps, force);
     return 'refused' in next ? next : this.#appendMembership(next);
@@ -120,8 +120,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Starts a leadership transfer. The default target is the most up-to-date voter. Returns the
-   * reason if the transfer cannot start.
+   * Starts a leadership transfer. The default target is the most up-to-date voter. If the transfer
+   * cannot start, returns the reason.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
@@ -148,14 +148,14 @@ export class Leader extends BaseRole {
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (processWasStalled) this.#server.restartDiskTimer();
-    // The other servers have committed entries that this leader can neither write nor apply.
+    // The other servers have committed entries that this leader can neither store nor apply.
     if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');
     if (this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
       this.#recordAddresses();
-      // The following call may end the leadership, so it must be the last step.
+      // The next call may end the leadership, so it must come last.
       this.#finishChange();
     }
   }
@@ -196,7 +196,7 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // The peer has installed a snapshot. In the meantime the leader has compacted its log further,
+    // The peer has installed a snapshot. In the meantime, the leader has compacted more of its log,
     // so the peer needs a newer snapshot.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
@@ -207,7 +207,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
     // The newest index at which both logs can match: the peer's hint, limited by the terms in this
-    // log. Starting from this index, the leader sends at most one probe per term.
+    // log. From there, the leader needs at most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -251,8 +251,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns the progress of the peer that sent an answer, updated with the fields that all answers
-   * have in common.
+   * Returns the progress of the peer that sent `message`, updated with the fields that all answers
+   * share. Returns undefined if the answer must be ignored.
    */
   #identify(
     from: ServerId,
@@ -267,8 +267,8 @@ export class Leader extends BaseRole {
       // The learner may be a former voter that was demoted because it lost its disk.
       progress.lost = false;
     } else if (blank && progress.match === 0 && !progress.lost) {
-      // If the voter has already acknowledged entries, a blank reply was sent while it was a blank
-      // learner and then delayed. Such a reply is ignored.
+      // If the voter has already acknowledged entries, this is a delayed reply from the time when
+      // it was a blank learner. Ignore such a reply.
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -276,9 +276,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Commits the entries that are durable on a quorum, if the newest of these entries has the
-   * current term. Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2,
-   * Figure 8).
+   * Commits the entries that are durable on a quorum, if the newest of them is of the current term.
+   * Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2, Figure 8).
    */
   #commit(): void {
     const { log, membership, ballot, id, now } = this.#server;
@@ -317,22 +316,22 @@ export class Leader extends BaseRole {
     const at = { index: log.lastIndex + 1, term: ballot.term };
     log.append({ kind: 'membership', ...at, membership });
     this.#replication.followMembership();
-    // The servers of the new quorum may already have answered the current read round.
+    // The members of the new quorum may already have answered the current read round.
     this.#endReadRound();
     return at;
   }
 
   /**
-   * Performs the next step of a membership change after the membership in force is committed.
-   * Leaves a joint membership, or transfers the leadership if this server is no longer a voter
-   * (thesis §4.2.2, §4.3).
+   * Performs the next step of a membership change once the membership in force is committed. Leaves
+   * a joint membership, or transfers the leadership if this server is no longer a voter (thesis
+   * §4.2.2, §4.3).
    */
   #finishChange(): void {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
-    // Append no entries during a transfer. The target may already be campaigning, and would lose
-    // the election because its log would be shorter.
+    // Append no entries during a transfer. The target may already be campaigning, and new entries
+    // would make its log too short to win.
     if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
@@ -348,8 +347,8 @@ export class Leader extends BaseRole {
 
   /**
    * Records announced addresses in the membership. Called at most once per heartbeat. Two servers
-   * that run on copies of one disk may announce addresses alternately, and changes by operators
-   * must still be possible in between.
+   * that run on copies of one disk may keep announcing different addresses. Between these changes,
+   * operators must still be able to make theirs.
    */
   #recordAddresses(): void {
     const { membership, announced } = this.#server;
@@ -382,7 +381,7 @@ export class Leader extends BaseRole {
 
   /**
    * Returns whether this leader's disk is full while a quorum of other servers is alive and has
-   * room. Then one of the other servers can become the leader.
+   * room. In that case, one of the other servers can become the leader.
    */
   #othersHaveRoom(): boolean {
     const { full, timesFull: times } = this.#server;

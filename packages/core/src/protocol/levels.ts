@@ -37,8 +37,8 @@ export function commonBehavior(server: Server, peers: Peers): number | ChangeRef
 }
 
 /**
- * Returns a new voter that cannot read entries of the cluster's feature level; undefined if all new
- * voters can read them.
+ * Returns a new voter that cannot read entries of the cluster's feature level, or undefined if all
+ * new voters can read them.
  */
 export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
   const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;
@@ -46,8 +46,8 @@ export function illiterate({ membership }: Server, peers: Peers, next: Membershi
 }
 
 /**
- * Returns a refusal that names all other members that are not currently responding or have not
- * reported their highest feature level. Returns undefined if there are no such members.
+ * Returns a refusal that names the other members that are not responding or have not reported their
+ * highest feature level. Returns undefined if there are none.
  */
 function refuseSilence(server: Server, peers: Peers): ChangeRefusal | undefined {
   const silent = [...server.membership.servers.keys()].filter((id) => {

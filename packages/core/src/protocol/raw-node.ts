@@ -12,7 +12,7 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
    * Messages to send now, in this order. Messages that had to wait for a durable write come first.
    */
   readonly mail: readonly Mail[];
-  /** Whether another turn should follow after the other pending events are handled. */
+  /** Whether another turn should follow after the other pending events have been handled. */
   readonly needsAnotherTurn: boolean;
   /**
    * The time of the next turn, on the same clock as `turn`. The driver runs a turn earlier if an
