@@ -6,7 +6,7 @@ import { HandshakeError } from './handshake-error.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * The version of the handshake. A server refuses every other version. The version will not change,
+ * The version of the handshake. A server refuses all other versions. The version will not change,
  * because the header `kontiki-framing` negotiates everything that follows.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
@@ -17,14 +17,15 @@ import type { Context } from './peer-transport.js';
  * different lists of servers. A blank server has no genesis yet and learns it from the log; see
  * `isHandshakeOutdated`. The handshake identifies servers. `PeerSecurity` authenticates them.
  *
- * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers of different
- * epochs refuse each other, so that servers that were left behind cannot disturb the recovered
- * cluster. A server of a cluster that was never recovered omits the header. A server that is not in
- * any membership yet sends `any`, because it still receives a log that may contain earlier epochs.
+ * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers with
+ * different epochs refuse each other, so that servers that were left behind cannot disturb the
+ * recovered cluster. A server of a cluster that was never recovered omits the header. A server that
+ * is not in any membership yet sends `any`, because the log that it is receiving may contain
+ * earlier epochs.
  *
  * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
- * Both servers choose the highest version in both ranges. A server that sends no range supports
- * version 1. Headers with unknown names are ignored.
+ * Both servers choose the highest version that is in both ranges. A server that sends no range
+ * supports version 1. Headers with unknown names are ignored.
  *
  * `kontiki-addresses` contains the addresses that servers announced, including the sender's own. It
  * is used only after the sender has been authenticated.
@@ -39,16 +40,16 @@ export interface Hello {
   /** The server that `from` intends to reach. */
   readonly to: ServerId;
   readonly incarnation: number;
-  /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
+  /** The checksum of the cluster's first entry. It is undefined while `from` is blank. */
   readonly genesis: number | undefined;
   /**
-   * The epoch of the server `from`: '' unless its cluster was recovered, undefined while the server
-   * does not have an epoch yet.
+   * The epoch of the server `from`. It is empty unless the cluster was recovered, and undefined
+   * while the server has no epoch yet.
    */
   readonly epoch: string | undefined;
   /** The version in which both servers encode frames after the handshake. */
   readonly framing: number;
-  /** The announced addresses in the header, not parsed yet. */
+  /** The announced addresses from the header, not parsed yet. */
   readonly addresses: string | readonly string[] | undefined;
 }
 
@@ -124,8 +125,8 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
 }
 
 /**
- * Returns a sentence that states which of two servers the operator must empty. After two separate
- * recoveries, the operator chooses.
+ * Returns a sentence that states which of two servers must lose its data. After two separate
+ * recoveries, the operator has to choose.
  */
 function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
   if (epoch !== '' && self.epoch !== '')
@@ -151,7 +152,7 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
 }
 
 /**
- * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError`
+ * Checks the response from the server `dialed` and returns its handshake. Throws a `HandshakeError`
  * if the two servers must not communicate. The TLS connection has already authenticated that
  * server.
  */
@@ -161,7 +162,7 @@ export function checkResponse({ self }: Context, headers: Headers, dialed: Serve
   return hello;
 }
 
-/** The values in a handshake that a server may receive only after its start. */
+/** The values in a handshake that a server may only learn after its start. */
 export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
 
 /** The values that a server has sent in a handshake. */

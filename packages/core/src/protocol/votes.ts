@@ -29,8 +29,8 @@ export function answerVote(server: RaftServer, from: ServerId, message: Vote): v
 }
 
 /**
- * Returns whether the candidate was asked to campaign by the leader of the term `current`. Such a
- * request is valid only for the next term.
+ * Returns whether the leader of the term `current` asked the candidate to campaign. Such a request
+ * is valid only for the next term.
  */
 export function takesOver({ term, transfer }: Vote, current: number): boolean {
   return transfer === true && term === current + 1;

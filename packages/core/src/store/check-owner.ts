@@ -8,8 +8,8 @@ interface StoredOwner {
 }
 
 /**
- * Throws `KONTIKI_FOREIGN_DATA` unless stored data belongs to `owner`. `where` is the name of the
- * data at the start of the error message.
+ * Throws `KONTIKI_FOREIGN_DATA` unless the stored data belongs to `owner`. `where` names the data
+ * at the start of the error message.
  */
 export function checkOwner(where: string, stored: StoredOwner, owner: Owner): void {
   if (stored.cluster === owner.cluster && (stored.server ?? owner.server) === owner.server) return;

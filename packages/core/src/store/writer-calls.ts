@@ -10,9 +10,9 @@ export interface WriterCallsOptions {
 }
 
 /**
- * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. This call
- * rejects only after the written bytes have been removed, because its caller may then immediately
- * create the same snapshot again.
+ * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. The call
+ * rejects only after the written bytes have been removed, so that its caller can create the same
+ * snapshot again right away.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
@@ -30,7 +30,7 @@ export class WriterCalls {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#ended !== undefined) return this.#refuse();
     const running = call();
-    // Drop the results. Otherwise each promise would keep the results of all earlier calls in
+    // Drop the results. Otherwise, each promise would keep the results of all earlier calls in
     // memory.
     this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
@@ -60,7 +60,7 @@ export class WriterCalls {
 
   /**
    * Makes later calls to the writer reject with `closed`, and keeps the written bytes. Resolves
-   * when all calls and discards in progress have ended.
+   * when all calls in progress have ended and the bytes of a failed snapshot have been discarded.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;
@@ -74,7 +74,7 @@ export class WriterCalls {
   }
 
   #discard(): Promise<void> {
-    // A call in progress may still finish the snapshot. In that case keep its bytes.
+    // A call in progress may still finish the snapshot. In that case, keep its bytes.
     this.#discarded ??= this.#calls.then(() => (this.#isFinished ? undefined : this.#options.discard()));
     return this.#discarded;
   }

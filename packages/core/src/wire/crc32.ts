@@ -1,6 +1,6 @@
 /**
- * Lookup tables for CRC-32 (IEEE 802.3, as in zlib). With eight tables, each step processes eight
- * bytes.
+ * Lookup tables for CRC-32 (IEEE 802.3, as in zlib). Thanks to eight tables, each step processes
+ * eight bytes.
  */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
 
@@ -45,13 +45,13 @@ interface Runtime {
 }
 
 /**
- * The CRC function of the runtime; undefined if it has none. Node's function from zlib is four
+ * The CRC function of the runtime; undefined if it has none. The one in Node's zlib module is four
  * times as fast as the tables.
  */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 
 /**
- * Returns the checksum of `bytes`, an unsigned 32-bit number. `before` is the checksum of the
+ * Returns the checksum of `bytes`, an unsigned 32-bit number. `before` is the checksum of any
  * preceding bytes.
  */
 export function crc32(bytes: Uint8Array, before = 0): number {

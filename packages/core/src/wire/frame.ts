@@ -38,7 +38,7 @@ export interface Frame {
   /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Received[];
-  /** The kinds of the messages that were skipped because this version does not know them. */
+  /** The kinds of messages that were skipped because this version does not know them. */
   readonly skipped: readonly number[];
 }
 
@@ -51,7 +51,7 @@ export interface FrameOptions {
   readonly memory?: Uint8Array | undefined;
 }
 
-/** Returns the number of bytes of a frame with these messages. */
+/** Returns the size in bytes of a frame with these messages. */
 export function frameLength(messages: readonly Message[], version: number = FRAMING.max): number {
   let length = HEADER;
   for (const message of messages) {
@@ -61,8 +61,8 @@ export function frameLength(messages: readonly Message[], version: number = FRAM
 }
 
 /**
- * Encodes a frame with one buffer, one checksum and one copy of each payload. Leaves out messages
- * that the frame's version does not support.
+ * Encodes a frame, using one buffer and one checksum, and copying each payload only once. Leaves
+ * out messages that the frame's version does not support.
  */
 export function encodeFrame(
   messages: readonly Message[],
@@ -84,7 +84,7 @@ export function encodeFrame(
     writeMessage(writer, message, version);
     if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
   }
-  // A byte that is not written would still contain old data from `memory`.
+  // Any byte that was not written would still contain old data from `memory`.
   invariant(
     writer.at === writer.bytes.length,
     () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,

@@ -11,8 +11,8 @@ export function position(reader: Reader, term: number): Position {
 }
 
 /**
- * Returns `held`, the term of an entry. Throws if `held` is above `term`, the term of the message,
- * because no server has an entry from a later term than its current term.
+ * Returns `held`, the term of an entry. Throws if it is above `term`, the term of the message,
+ * because no server has an entry from a term after its current one.
  */
 export function upTo(term: number, held: number): number {
   if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);

@@ -19,7 +19,8 @@ import { textLength, Writer } from './writer.js';
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
 /**
- * Number of bytes up to the end of the length field, which has the same offset in every version.
+ * Number of bytes up to the end of the head's length field, which has the same offset in every
+ * version.
  */
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
@@ -44,7 +45,7 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
 
 /**
  * Returns the reason why the description of a snapshot is invalid, as a sentence fragment;
- * undefined if the description is valid.
+ * undefined if it is valid.
  */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
@@ -95,7 +96,7 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * Reads the head at the start of `bytes` and ignores the bytes after the head. The first
+ * Reads the head at the start of `bytes` and ignores any bytes after it. The first
  * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always contain the whole head. Throws `KONTIKI_CORRUPT`
  * if the head is damaged. Throws `KONTIKI_FORMAT` if the head is intact but was written by a newer
  * version.

@@ -14,13 +14,13 @@ import { corruptSnapshot, encodeSnapshotHead, readSnapshotHead, type SnapshotHea
 import { Writer } from './writer.js';
 
 /**
- * A compression for snapshots. Both methods accept and return pieces of any size, and throw if
- * their source throws.
+ * A compression method for snapshots. Both functions accept and return pieces of any size, and
+ * throw if their source throws.
  */
 export interface SnapshotCompression {
   /**
-   * The number of this compression, which is stored in the snapshot's head. 1 is gzip, 2 to 127 are
-   * reserved for Kontiki, and applications may use 128 to 255.
+   * The number of this compression, which is stored in the snapshot's head. The number 1 is gzip, 2
+   * to 127 are reserved for Kontiki, and applications may use 128 to 255.
    */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -31,8 +31,8 @@ export interface SnapshotEncoding {
   /** The compression of the snapshot's state. Default: none. */
   readonly compression?: SnapshotCompression | undefined;
   /**
-   * Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK`
-   * minus 8.
+   * Number of bytes of state in every chunk except the last. The default, which is also the
+   * maximum, is `MAX_SNAPSHOT_CHUNK` minus 8.
    */
   readonly chunkBytes?: number | undefined;
 }
@@ -63,8 +63,8 @@ export async function* encodeSnapshot(
 }
 
 /**
- * Encodes a checked copy of a snapshot with a different description, without decompressing its
- * state. Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws
+ * Checks a snapshot and encodes a copy of it with a different description, without decompressing
+ * its state. Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws
  * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
  */
 export async function* rewriteSnapshot(
@@ -233,8 +233,8 @@ class Counted implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects with
- * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` like `decodeSnapshot`.
+ * Checks a complete snapshot without decompressing it, and resolves with its summary. Like
+ * `decodeSnapshot`, rejects with `KONTIKI_CORRUPT` or `KONTIKI_FORMAT`.
  */
 export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<SnapshotSummary> {
   const checker = new SnapshotChecker();
@@ -246,7 +246,7 @@ export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<S
  * Returns the summary of a snapshot without reading all of its bytes. `start` contains its first
  * `MAX_SNAPSHOT_HEAD` bytes, `end` its last `SNAPSHOT_TRAILER` bytes, and `bytes` is its size.
  * Throws `KONTIKI_CORRUPT` if these values do not belong to the same snapshot. Does not check the
- * bytes between the two ends.
+ * bytes in between.
  */
 export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: number): SnapshotSummary {
   const head = readSnapshotHead(start);

@@ -1,6 +1,6 @@
 // Shows that if any system call of a store fails, the store reports the path, the cause and the
-// remedy, and loses no data. A child process opens, uses and closes both stores of a kind under
-// strace, which makes each system call fail in turn.
+// remedy, and loses no data. A child process opens, uses and closes a log and a snapshot store of
+// one kind under strace, which makes each system call fail in turn.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -8,8 +8,8 @@ import { describe, expect, it } from 'vitest';
 const CHILD = fileURLToPath(new URL('stores-child.mjs', import.meta.url));
 
 /**
- * For each error code, the text in messages that do not contain the code, and the remedy that the
- * stores must report.
+ * For each error code, the text by which messages without the code name the error, and the remedy
+ * that the stores must report.
  */
 const ERRORS: Readonly<Record<string, readonly [text: string, remedy: string]>> = {
   EIO: ['Input/output error', 'Check the disk and its connection'],
@@ -32,13 +32,15 @@ interface Case {
   readonly injected: string;
   readonly root: string;
   readonly failures: readonly Failure[];
-  /** The index of the last acknowledged entry, and of the last entry that the next start finds. */
+  /**
+   * The index of the last acknowledged entry, and that of the last entry found at the next start.
+   */
   readonly acknowledged: number;
   readonly last: number;
 }
 
 async function casesOf(store: string, phase: string): Promise<Case[]> {
-  // With one thread for file operations, system calls are numbered in the same way in every run.
+  // With one thread for file operations, system calls have the same numbers in every run.
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const child = spawn(process.execPath, [CHILD, store, phase], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
@@ -51,7 +53,7 @@ async function casesOf(store: string, phase: string): Promise<Case[]> {
     .map((line) => JSON.parse(line) as Case);
 }
 
-/** Returns descriptions of what is wrong with a reported failure. */
+/** Returns descriptions of what is wrong with the report of a failure. */
 function problemsOf(store: string, { call, error, root }: Case, { name, codes, message }: Failure): string[] {
   const [text, remedy] = ERRORS[error] as readonly [string, string];
   const problems: string[] = [];
@@ -59,7 +61,7 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
     if (!parts.some((part) => message.includes(part))) problems.push(`the ${what} is missing`);
   };
   requirePart('path', root);
-  // `Folder` makes these calls and reports the system's errors.
+  // `Folder` makes these calls and passes on the system's errors.
   if (name === 'openFolder') {
     requirePart('cause', error);
     return problems;
@@ -91,7 +93,7 @@ if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.messag
 /** Maximum time in milliseconds. The tests take about a minute on an idle machine. */
 const TIMEOUT = 600_000;
 
-/** `FAULTS_ALL=1` runs all phases of both kinds of stores. */
+/** `FAULTS_ALL=1` tests all phases of both kinds of stores. */
 const PHASES = [
   ['fs', 'start', 'during a later start'],
   ['fs', 'run', 'while running'],
