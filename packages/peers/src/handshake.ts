@@ -167,21 +167,20 @@ export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
 
 /** The values that a server has sent in a handshake. */
 export interface Sent extends Claims {
-  /** The version of the announced addresses that were sent. */
+  /** The version of the announced addresses that the server has sent. */
   announced: number | undefined;
 }
 
-/** Returns the current values for a handshake of this server. */
+/** Returns the values that this server would send in a handshake now. */
 export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
   return { genesis, epoch, announced: announcements?.version };
 }
 
 /**
- * Returns whether the two servers must repeat their handshake, because this server has received its
- * genesis or its epoch since the last handshake. `now` holds the current values of this server.
- * `sent` and `received` hold the values of the handshake. A value that this server has sent needs
- * no new handshake, because the other server checks the value. A value that this server has
- * received needs no new handshake, either.
+ * Returns whether the two servers must repeat their handshake, because this server has learned its
+ * genesis or its epoch since the last handshake. `now` holds this server's current values, and
+ * `sent` and `received` those of the last handshake. A value that was already sent needs no new
+ * handshake, because the other server has checked it. Nor does a value that was already received.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];
@@ -245,7 +244,7 @@ function parseNumber(headers: Headers, name: string, max: number): number {
 }
 
 /**
- * Quotes and truncates text from another server, so that log entries stay short and on one line.
+ * Quotes and truncates text from another server, so that log messages stay short and on one line.
  */
 function quote(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 80);

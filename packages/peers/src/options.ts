@@ -4,7 +4,7 @@ import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 import type { SecurityOptions } from './security.js';
 
-/** The port and host of the server that the transport creates. */
+/** The port and host on which the transport's own server listens. */
 export interface ListenOptions {
   /** The port number, or 0 to let the system choose one. `transport.port` is the actual port. */
   readonly port: number;
@@ -12,15 +12,15 @@ export interface ListenOptions {
   readonly host?: string | undefined;
 }
 
-/** Options that all transports on Node.js have in common. */
+/** Options that all Node.js transports have in common. */
 export interface TransportOptions extends SecurityOptions {
   /** The transport's logger. Default: no logging. */
   readonly logger?: Logger | undefined;
   /** Limits that override the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;
   /**
-   * Source of uniformly distributed numbers in [0, 1), for delays between attempts. Default
-   * `Math.random`.
+   * A random number generator for the delays between attempts. It returns uniformly distributed
+   * numbers in [0, 1). Default `Math.random`.
    */
   readonly random?: (() => number) | undefined;
   /**
@@ -33,7 +33,7 @@ export interface TransportOptions extends SecurityOptions {
 
 /**
  * Throws `KONTIKI_BAD_OPTION` if an option is invalid. Also throws if other machines can reach the
- * host, but `security` allows no connections from other machines.
+ * host even though `security` does not allow connections from them.
  */
 export function checkListen(options: ListenOptions, { tls, secrets, insecure = false }: SecurityOptions = {}): void {
   checkNames('listen', options, ['port', 'host']);

@@ -9,13 +9,14 @@ class List implements StateMachine<number> {
   }
 }
 
-/** A cluster of servers in this process. Each server has a port of its own. */
+/** A cluster of servers in this process. Each server has its own port. */
 export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
   readonly ports = new Map<string, number>();
   /**
-   * Returns the address that a server announces at its start. By default, servers announce nothing.
+   * Returns the address that a server announces when it starts. By default, servers announce
+   * nothing.
    */
   announces: (id: string) => string | undefined = () => undefined;
   readonly #address: (id: string) => string;

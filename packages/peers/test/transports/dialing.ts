@@ -6,8 +6,8 @@ import { after, freePort, type Started, until } from './servers.js';
 const limits = { reconnectMinMs: 1, reconnectMaxMs: 20 };
 
 /**
- * Shows which addresses transports dial, both with the option `dial` and with host names whose
- * addresses change.
+ * Shows which addresses transports dial, both with the option `dial` and with host names that
+ * resolve to new addresses.
  */
 export function testDialing(started: Started): void {
   it('a transport dials the address that the option dial returns', async () => {

@@ -11,8 +11,8 @@ const MiB = 1024 * KiB;
  */
 export function testLinks(started: Started, { connections: most, ping }: { connections: number; ping: number }): void {
   /**
-   * Starts servers a and b, and a proxy in front of b. Server a dials b through the proxy. Server b
-   * does not know the address of a.
+   * Starts servers a and b, and a proxy in front of b. Server a dials b through this proxy. Server
+   * b does not know a's address.
    */
   async function throughProxy(limits = {}) {
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
@@ -74,7 +74,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const before = heldBytes();
     for (let index = 1; index <= 400; index += 1) {
       a.transport.send('b', [append(index, 200 * KiB)]);
-      // Wait until the connection has taken as many messages from the queue as it can.
+      // Wait until the connection has taken all the messages that it can from the queue.
       await new Promise((resolve) => setImmediate(resolve));
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
@@ -128,8 +128,8 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const proxy = await new Proxy(() => port).start();
     a.transport.setPeers(new Map([['b', `http://${proxy.host}`]]));
     await a.reaches(b);
-    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, the delays start at
-    // 100 ms.
+    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, they start at 100
+    // ms.
     for (const attempts of [5, 4]) {
       await b.transport.close();
       const { connections } = proxy;

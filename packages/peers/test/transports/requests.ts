@@ -9,8 +9,9 @@ const NOISE = 'noise\r\n\r\n';
 const LARGE = `X: ${'y'.repeat(20_000)}\r\n`;
 
 /**
- * Shows that a transport with its own port counts the requests that Node.js refuses. The transport
- * refuses a valid request that is not from a peer with `status` and `reason`.
+ * Shows that a transport with its own port counts the requests that Node.js refuses. To a valid
+ * request that does not come from a peer, the transport responds with `status`, and counts it under
+ * `reason`.
  */
 export function testRequests(started: Started, status: number, reason: string): void {
   it.each<[string, string, string, number | undefined]>([

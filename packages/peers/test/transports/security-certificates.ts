@@ -12,8 +12,8 @@ import { after, type Created, freePort, introduce, numbered, type TestServer, un
 const claimedOf = ({ id, scheme, transport }: TestServer): Claimed => ({ id, scheme, port: transport.port });
 
 /**
- * Shows which clients may connect to a server with certificates, and that no messages from other
- * clients arrive.
+ * Shows which clients may connect to a server with certificates, and that messages from all other
+ * clients do not arrive.
  */
 export function testCertificates(created: Created): void {
   it('servers with certificates of one authority exchange messages both ways', async () => {
@@ -129,7 +129,7 @@ export function testCertificates(created: Created): void {
     secured(a).setTls(await tls(next, 'a'));
     await a.reaches(b);
     secured(a).setTls({ ...(await tls(next, 'a')), ca: next.pem });
-    // From now on, `a` refuses certificates of the old authority.
+    // From now on, `a` refuses certificates from the old authority.
     await claim(claimedOf(a), 'b', await tls(old, 'b'));
     await until(() => refusals(a)['tls'] === 1, 'the refusal');
     secured(b).setTls(await tls(next, 'b'));

@@ -72,7 +72,7 @@ export function testSecrets(created: Created): void {
       for (const server of [a, b]) secured(server).setSecrets(secrets);
       await Promise.all([a.reaches(b), b.reaches(a)]);
     }
-    // During the change, servers may dial with either secret.
+    // While the secret is being changed, servers may dial with either the old or the new one.
     for (const [id, key] of [
       ['c', old],
       ['d', next],
