@@ -32,7 +32,7 @@ export interface Context {
   readonly refusals: Refusals;
   /** Returns whether a server is in the membership. */
   readonly isMember: (id: ServerId) => boolean;
-  /** Topics of log lines about skipped messages of unknown kinds. */
+  /** Topics on which a skipped message of an unknown kind has already been logged. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Received) => void;

@@ -20,10 +20,10 @@ export interface Recovered {
 }
 
 /**
- * Recovers the log in a folder. A batch is written only after all bytes before it are synced. A
- * complete batch or an idle mark therefore proves that all bytes before it were durable, and damage
- * to these bytes is an error. After the last complete batch or mark there is at most one torn
- * batch, which was never acknowledged.
+ * Recovers the log in a folder. A batch is written only after all bytes before it have been synced.
+ * So a complete batch or an idle mark proves that all bytes before it were durable, and any damage
+ * to them is an error. After the last complete batch or mark, there is at most one torn batch,
+ * which was never acknowledged.
  *
  * When the promise resolves, all recovered data is durable. A killed process may leave bytes in the
  * system's cache that can be read, but would be lost in a power failure. Recovery makes such bytes
@@ -55,7 +55,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** The lowest index of any entry that the existing segments can contain. */
+  /** The lowest index that an entry in the existing segments can have. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -111,8 +111,8 @@ class Recovery {
       header.firstBatch !== this.#nextBatch ||
       checkpoint.last !== this.tracker.last
     ) {
-      // The previous segment was fully synced before this segment was created, so the previous
-      // segment is damaged.
+      // The previous segment was fully synced before this one was created, so the previous one must
+      // be damaged.
       throw corruptSegment(
         `${this.#folder.path}/${previous.name}`,
         this.#end,
@@ -159,7 +159,7 @@ class Recovery {
   async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment is renamed to its final name after its first batch is synced. Only the first
+    // A segment is renamed to its final name once its first batch has been synced. Only the first
     // segment of a log starts without a batch.
     if (last === undefined && segment.sequence > 1) {
       throw corruptSegment(where, end, 'the first batch of the segment is damaged');

@@ -88,10 +88,7 @@ export function encodeHeader({
   return writer.bytes;
 }
 
-/**
- * Reads the header at the beginning of a segment's bytes. `where` is the name of the file in
- * errors.
- */
+/** Reads the header at the beginning of a segment's bytes. `where` names the file in errors. */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
   const damaged = (): KontikiError => corruptSegment(where, 0, 'the header is damaged');
   if (bytes.length < FIXED) throw damaged();
@@ -117,7 +114,7 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   }
 }
 
-/** Returns the error for damage to durable bytes of a segment. */
+/** Returns the error for damage to durable bytes in a segment. */
 export function corruptSegment(where: string, offset: number, what: string): KontikiError {
   return corruptData(`${where}, byte ${offset}`, what);
 }

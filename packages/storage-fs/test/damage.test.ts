@@ -1,5 +1,5 @@
-// Shows which damage a file log detects on open. The bytes of a log are flipped, truncated or
-// replaced at every offset, and then a new log opens them.
+// Shows which damage a file log detects on open. Each test flips, truncates or replaces bytes of a
+// log, in most cases at every offset, and then opens the damaged log.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
@@ -9,7 +9,8 @@ import { command, first, membership, openLog, owner } from './samples.js';
 const NAME = 'wal-0000000001';
 
 /**
- * Returns the offset of the idle mark after the last batch, where the next batch will be written.
+ * Returns the offset of the idle mark after the last batch, which is also the offset of the next
+ * batch.
  */
 function markIn(contents: Uint8Array): number {
   const last = contents.findLastIndex((byte) => byte !== 0);
@@ -17,8 +18,8 @@ function markIn(contents: Uint8Array): number {
 }
 
 /**
- * Returns a segment with five batches, and the offset of each batch. The last offset is the offset
- * of the idle mark.
+ * Returns a segment with five batches, and the offset of each batch. The last offset is that of the
+ * idle mark.
  */
 async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   const disk = new SimulatedDisk();
@@ -45,7 +46,7 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const log = openLog(disk, 4_000);
   const opened = await log.open(owner).catch((error: KontikiError) => error);
   if (opened instanceof KontikiError) return opened;
-  // Check that the log accepts a write, and that the next start finds this write.
+  // Check that the log accepts a write, and that the write is found at the next start.
   await log.append({ entries: [command(opened.last + 1, 9)] });
   disk.crash('power');
   const next = await openLog(disk, 4_000).open(owner);
@@ -101,8 +102,8 @@ describe('a damaged file log', () => {
         cut.set(kept);
         const opened = await open(cut);
         if (at < header) {
-          // If the rest of the header consists of zeros, the truncated file equals the complete
-          // file.
+          // If the rest of the header consists of zeros, the truncated file is the same as the
+          // complete file.
           if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
           else expect(opened.last).toBe(0);
           continue;
@@ -133,7 +134,7 @@ describe('a damaged file log', () => {
     const [begin, end] = offsets.slice(-2) as [number, number];
     const disk = new SimulatedDisk();
     await disk.folder.create(NAME);
-    // The file of a crashed process does not have the idle mark.
+    // The process crashed, so its file has no idle mark.
     disk.overwrite(NAME, contents.fill(0, end));
     const log = openLog(disk, 4_000);
     expect((await log.open(owner)).last).toBe(5);
@@ -187,7 +188,7 @@ describe('a damaged file log', () => {
     });
   });
 
-  it('each segment gets a random salt, so commands cannot imitate its batches', async () => {
+  it('each segment gets a random salt, so that commands cannot imitate its batches', async () => {
     const salts = new Set<number>();
     for (let i = 0; i < 5; i += 1) {
       const disk = new SimulatedDisk();

@@ -93,7 +93,7 @@ describe('group commit of a file log', () => {
   });
 });
 
-it('open reports which folder cannot be used and why', async () => {
+it('open reports which folder cannot be used, and why', async () => {
   const path = fileURLToPath(import.meta.url);
   await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
     code: 'KONTIKI_STORE_FAILED',
@@ -331,7 +331,7 @@ it('pages of one large batch are read from the disk once', async () => {
   const disk = new SimulatedDisk({ delay: async ({ kind }) => void (kind === 'read' && (reads += 1)) });
   const log = openLog(disk, 1024 * 1024);
   await log.open(owner);
-  // The first append forms a batch. The other appends share the next batch.
+  // The first append forms a batch of its own. The others share the next batch.
   await Promise.all([
     log.append({ entries: [first] }),
     ...Array.from({ length: 100 }, (_, i) => log.append({ entries: [command(i + 2, 1, 1_000)] })),

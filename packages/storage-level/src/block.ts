@@ -11,9 +11,9 @@ import { checksumOf, seal, unseal } from './seal.js';
 const MAX_BLOCK = 64 * 1024;
 
 /**
- * A group of entries that are written together and stored under the index of the first entry. The
+ * A group of entries that are written together, under the index of the first entry. The stored
  * value consists of the checksum of the previous block (4 bytes) and the entries. The checksums
- * link the blocks into a chain, so no block can take the place of another.
+ * link the blocks into a chain, so no block can take another block's place.
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];

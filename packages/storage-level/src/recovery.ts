@@ -16,8 +16,8 @@ export interface Recovered {
 }
 
 /**
- * Recovers the state of a log. Reads only the last block of its entries. Resolves with undefined if
- * the log is new.
+ * Recovers the state of a log. Of the entries, it reads only the last block. Resolves with
+ * undefined if the log is new.
  */
 export async function recover(namespace: Namespace, owner: Owner): Promise<Recovered | undefined> {
   const { db, where } = namespace;

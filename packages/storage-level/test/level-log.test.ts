@@ -31,7 +31,7 @@ async function contentsOf(log: LevelLog): Promise<unknown> {
   return { ...state, entries };
 }
 
-/** Fills a log with terms, memberships, a replaced suffix, a base and a vote. */
+/** Writes terms, memberships, a replaced suffix, a base and a vote to a log. */
 async function fill(database: MemoryLevel): Promise<void> {
   const log = new LevelLog(database);
   await log.open(owner);
@@ -95,7 +95,7 @@ describe('opening a database log', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // Simulate a crash before any keys were deleted.
+    // Simulate a crash that happened before any keys were deleted.
     const base = await contents(database);
     const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
@@ -148,7 +148,7 @@ describe('reading a database log', () => {
 
 describe('a slow read of a database log', () => {
   /**
-   * Returns a log of several blocks, and a pending read of entries 5 to 30 that has already found
+   * Returns a log with several blocks, and a pending read of entries 5 to 30 that has already found
    * the first block.
    */
   async function reading(): Promise<{
@@ -261,7 +261,7 @@ describe('a damaged database log', () => {
     expect(refused).toBeGreaterThan(pairs.length * (pairs.length - 3));
   });
 
-  it('a log detects a lost batch, or equals the log with that batch', async () => {
+  it('a log that has lost a batch either detects the loss or equals the full log', async () => {
     let noticed = 0;
     const seen = new WatchedLevel();
     await fill(seen);

@@ -206,7 +206,7 @@ export class Proxy {
   /** Number of bytes that the proxy has forwarded so far. */
   carried = 0;
   connections = 0;
-  /** Maximum number of bytes to forward every ten milliseconds, in each direction. */
+  /** Maximum number of bytes that the proxy forwards every ten milliseconds in each direction. */
   rate = Infinity;
   #stalled = false;
 
@@ -263,7 +263,7 @@ export class Proxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Resumes after `stall`, and forwards the bytes that have not been read yet. */
+  /** Resumes forwarding after `stall`, starting with the bytes that have not been read yet. */
   resume(): void {
     this.#stalled = false;
     for (const socket of this.#sockets) socket.resume();
