@@ -95,7 +95,7 @@ export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
 /** Returns whether a caught value is a Kontiki error, from this or another copy of the package. */
 export function isKontikiError(error: unknown): error is KontikiError;
 /**
- * Returns whether a caught value is a Kontiki error with this code, and narrows its type
+ * Returns whether a caught value is a Kontiki error with the given code, and narrows its type
  * accordingly.
  */
 export function isKontikiError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>;
@@ -105,8 +105,8 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
 }
 
 /**
- * Returns the error to use when a state machine throws. It stops the server, because continuing
- * would skip or repeat an entry.
+ * Returns the error to use when a state machine throws. This error stops the server, because
+ * continuing would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
   // The state machine is intact, but reading the log or the snapshot requires another version of

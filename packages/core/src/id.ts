@@ -4,7 +4,7 @@ const ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * Returns whether a value is a valid cluster or server id. Ids appear in file names, HTTP headers
- * and logs, so characters with a special meaning in these places are not allowed.
+ * and logs, so characters that have a special meaning there are not allowed.
  */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value);

@@ -120,8 +120,8 @@ export function leaveJoint(joint: Membership): Membership {
 }
 
 /**
- * Returns a learner's information without its store. A learner's disk may be replaced, because a
- * learner does not count in elections and commits.
+ * Returns the information about a learner without its store. A learner's disk may be replaced,
+ * because a learner does not count in elections and commits.
  */
 function withoutStore(info: Member): Member {
   return { ...info, store: undefined };

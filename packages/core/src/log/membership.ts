@@ -49,7 +49,10 @@ export interface MembershipAt {
 
 const none: readonly ServerId[] = [];
 
-/** Returns whether a server counts in elections and commits. */
+/**
+ * Returns whether a server is a voter or an outgoing voter, so that it counts in elections and
+ * commits.
+ */
 export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
@@ -66,7 +69,7 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 export const LEVEL = 1;
 
 /**
- * Returns a membership with no change in progress, once every initial store is recorded. Every
+ * Returns a membership in which no change is in progress and every initial store is recorded. Every
  * server is a voter, except for the learners.
  */
 export function membershipOf(
@@ -91,7 +94,8 @@ export function membershipOf(
 
 /**
  * Returns the reason why a membership is invalid, as a sentence fragment; undefined if the
- * membership is valid. The rules come from thesis §4.3 and from the fields of `Membership`.
+ * membership is valid. The rules come from thesis §4.3 and the descriptions of the fields of
+ * `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
   const { level, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;

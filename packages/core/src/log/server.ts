@@ -1,10 +1,10 @@
 /**
- * The name of a server: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. A name is unique in its cluster
- * and is never reused.
+ * The name of a server: 1 to 64 of the characters `A-Z a-z 0-9 . _ -`. A name is unique in its
+ * cluster and is never reused.
  */
 export type ServerId = string;
 
-/** The address of a server, and metadata from the application. */
+/** The address of a server, and the metadata that the application publishes for it. */
 export interface ServerInfo {
   /**
    * The address that peers connect to, in the transport's format (`ws://10.0.0.1:7001`). At most
@@ -20,7 +20,7 @@ export interface ServerInfo {
 
 /**
  * The identity of a log store: a safe integer above 0, drawn at random when the store is created.
- * This identity distinguishes a server's disk from a blank disk of a server with the same name.
+ * It distinguishes a server's original disk from a blank replacement under the same server name.
  */
 export type StoreId = number;
 

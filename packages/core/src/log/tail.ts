@@ -10,7 +10,7 @@ export interface Slice {
 /**
  * The tail of the log: the newest entries, which are kept in memory. The leader sends entries from
  * the tail to peers that are nearly up to date. The state machine usually applies entries from the
- * tail, too. When the tail exceeds its limit in bytes, it evicts its oldest committed and durable
+ * tail, too. When the tail exceeds its size limit, it evicts its oldest committed and durable
  * entries. Evicted entries are read from the store in pages.
  */
 export class Tail {

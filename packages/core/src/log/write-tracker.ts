@@ -45,8 +45,8 @@ export class WriteTracker {
   }
 
   /**
-   * Assigns a number to a write of the entries `from` to `last`, or to a write of a ballot without
-   * entries. For a ballot, `from` is `Infinity`.
+   * Assigns a number to a write of the entries `from` to `last`, or to a write of only a ballot. In
+   * the latter case, `from` is `Infinity`.
    */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
@@ -86,8 +86,8 @@ export class WriteTracker {
   }
 
   /**
-   * Returns the durable index. `changed` is the index of the first entry that changed since the
-   * last issued write.
+   * Returns the durable index. `changed` is the index of the first entry that has changed since the
+   * last write was issued.
    */
   durable(changed: number): number {
     let durable = Math.min(this.#lastAtIssue, changed - 1);

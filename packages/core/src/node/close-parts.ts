@@ -2,8 +2,8 @@ import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * The promises that the parts of a node returned when they were closed. The keys are the names of
- * the parts in error messages.
+ * The promises that the parts of a node returned when they were closed. The keys are the names that
+ * error messages use for these parts.
  */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
 

@@ -28,7 +28,7 @@ interface NodeParts<Result> {
 export class Ending<Result> {
   readonly #parts: NodeParts<Result>;
   #ended: NodeEnd | undefined;
-  /** The error for new calls while the node transfers its leadership before it closes. */
+  /** The error for new calls while the node is transferring its leadership before it closes. */
   #refused: KontikiError | undefined;
   #closing: Promise<void> | undefined;
   #portsClosed: Promise<void> | undefined;
@@ -51,7 +51,7 @@ export class Ending<Result> {
     return (this.#closing ??= this.#close(options));
   }
 
-  /** Ends the node. A second call has no effect. */
+  /** Ends the node. Calling this method again has no effect. */
   end(role: NodeEnd['role'], failure?: Error): void {
     if (this.#ended !== undefined) return;
     const { id, raft, loop, calls, events } = this.#parts;
@@ -100,7 +100,7 @@ export class Ending<Result> {
     await this.#closePorts(timeout);
   }
 
-  /** Closes the ports, and rejects the calls that wait for a port or an event. */
+  /** Closes the ports, and rejects the calls that are waiting for a port or an event. */
   #closePorts(timeout: number): Promise<void> {
     const { loop, calls } = this.#parts;
     const { error } = this.#ended as NodeEnd;

@@ -50,9 +50,10 @@ export interface LoopOptions<Result> {
 }
 
 /**
- * The event loop of a node, which connects a `RawNode` to the ports. A turn processes all waiting
- * inputs, and `#turn` processes its output step by step. Inputs that arrive while the disk or the
- * network is busy form the batch of the next turn, so batching needs no timer.
+ * The event loop of a node, which connects a `RawNode` to the ports. In each turn, the `RawNode`
+ * processes all waiting inputs, and `#turn` processes its output step by step. Inputs that arrive
+ * while the disk or the network is busy form the batch of the next turn, so batching needs no
+ * timer.
  */
 export class Loop<Result> {
   readonly transport: TransportSwitch;
@@ -145,7 +146,7 @@ export class Loop<Result> {
     });
   }
 
-  /** Runs the first turn. Called after the transport has started. */
+  /** Runs the first turn. Called once the transport has started. */
   start(): void {
     this.#started = true;
     this.schedule();
@@ -162,7 +163,7 @@ export class Loop<Result> {
     this.schedule();
   }
 
-  /** Stops the loop. No more turns run. */
+  /** Stops the loop, so that no more turns run. */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
@@ -191,7 +192,7 @@ export class Loop<Result> {
   #turn(): void {
     if (this.#stopped) return;
     try {
-      // Messages, finished writes and pages wait in the RawNode. Proposals wait in a separate
+      // Messages, finished writes and pages are queued in the RawNode. Proposals have a separate
       // queue.
       const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
       this.#followMemberships();
@@ -242,8 +243,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A reset keeps the ballot in the log store. So after a snapshot has been installed, this method
-   * first writes the new ballot and then resets the log. The calls become durable in call order.
+   * A reset keeps the ballot in the log store. So once a snapshot has been installed, this method
+   * first writes the new ballot and then resets the log. These calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
@@ -313,15 +314,17 @@ export class Loop<Result> {
     this.snapshots?.onApplied(entries);
   }
 
-  /** Called when a snapshot has replaced the log. The state machine must restore it next. */
+  /**
+   * Called when a snapshot has replaced the log. The state machine must restore that snapshot next.
+   */
   #onInstalled(): void {
     this.proposals.passSnapshot(this.#raw.raft.log.base);
     this.applier.requireRestore();
   }
 
   #serveReads(): void {
-    // While a batch is being applied, the state is inconsistent. The waiting reads are served after
-    // the batch.
+    // While a batch is being applied, the state is inconsistent. The waiting reads are served once
+    // it has been applied.
     if (!this.applier.isChangingState && this.reads.serve(this.applied)) this.schedule();
   }
 

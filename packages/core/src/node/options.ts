@@ -15,7 +15,7 @@ import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.j
 
 /** The parts and settings of a node. */
 export interface NodeOptions<Result> {
-  /** This server's id in the membership. */
+  /** The id of this server in the membership. */
   readonly id: ServerId;
   /**
    * The cluster's id, created by `createClusterId`. All servers of the cluster must have the same
@@ -34,7 +34,7 @@ export interface NodeOptions<Result> {
   readonly transport: Transport;
   /**
    * The snapshot store. If set, the state machine must have the methods `snapshot` and `restore`.
-   * Without a snapshot store the log grows forever.
+   * Without a snapshot store, the log grows forever.
    */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
@@ -85,7 +85,7 @@ function isWithin(value: unknown, least: number, most: number): boolean {
 }
 
 /**
- * Maximum bytes of entries in one message. The rest of the frame is reserved for other fields and
+ * Maximum bytes of entries in one message. The rest of the frame is left for other fields and
  * messages.
  */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
@@ -146,8 +146,8 @@ const nodeOptions: Names<NodeOptions<unknown>> = {
 };
 
 /**
- * Returns an error if an object contains an unknown option name; undefined if all names are known.
- * Without this check a misspelled option would silently keep its default.
+ * Returns an error if an object contains an unknown option; undefined if all of its options are
+ * known. Without this check, a misspelled option would silently keep its default.
  */
 export function refuseNames(option: string, given: object, known: object): KontikiError | undefined {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name));
@@ -168,7 +168,7 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   checkId('id', options.id);
   checkId('cluster', options.cluster);
   const { address } = options;
-  // Handshakes carry the address in an HTTP header.
+  // Handshakes carry the address in an HTTP header, which limits its characters.
   if (address !== undefined && !(typeof address === 'string' && /^[!-~]{1,512}$/.test(address)))
     throw badOption(`address must be 1 to 512 printable ASCII characters without spaces, not ${describe(address)}.`);
   checkNames('limits', options.limits, defaultLimits);

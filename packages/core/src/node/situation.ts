@@ -2,8 +2,8 @@ import type { ServerId } from '../log/server.js';
 import type { Raft } from '../protocol/raft.js';
 
 /**
- * Describes why calls may be unable to proceed. Calls that time out or are rejected include this
- * description in their errors.
+ * Describes why calls may be unable to proceed. The errors of calls that time out or are refused
+ * include this description.
  */
 export class Situation {
   readonly #raft: Raft;
@@ -35,7 +35,10 @@ export class Situation {
     }
   }
 
-  /** Returns a description of the situation at `now`, in full sentences. */
+  /**
+   * Returns a description, in full sentences, of why calls may be unable to proceed at the time
+   * `now`.
+   */
   describe(now: number): string {
     const { id, leader, log, unreadable } = this.#raft;
     if (unreadable !== undefined) {

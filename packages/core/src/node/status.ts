@@ -29,13 +29,13 @@ export interface PeerStatus {
   /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
-   * Whether the peer is a voter that lost its disk and is blank now. A lost peer receives no
-   * entries. Remove the peer from the cluster and add a server with a new id.
+   * Whether the peer is a voter that has lost its disk and is now blank. Such a peer receives no
+   * entries. Remove it from the cluster and add a server with a new id.
    */
   readonly lost: boolean;
   /**
-   * Whether the peer's history contradicts this leader's history. One of the two servers was
-   * restored from an old copy, or has lost data. Such a peer receives no entries and does not count
+   * Whether the peer's log contradicts this leader's log, because one of the two servers was
+   * restored from an old copy or has lost data. Such a peer receives no entries and does not count
    * toward a quorum.
    */
   readonly contradicts: boolean;
@@ -62,7 +62,7 @@ export interface Status {
   readonly error: Error | undefined;
   readonly term: number;
   readonly votedFor: ServerId | undefined;
-  /** The leader that this server knows; undefined if it knows none or the node has ended. */
+  /** The current leader; undefined if this server knows none or if the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
   /** The highest feature level that this server supports. */
@@ -74,8 +74,8 @@ export interface Status {
   readonly behavior: number | undefined;
   /**
    * The part of the leader's log that only a newer version of Kontiki can read; normally undefined.
-   * If this field is set, the server appends no entries and does not campaign, but still votes. In
-   * this case, upgrade the server.
+   * If this field is set, upgrade the server. Until then, it appends no entries and does not
+   * campaign, but still votes.
    */
   readonly unreadable: UnreadableStatus | undefined;
   /** Indices of the log. At all times, applied <= committed <= last and durable <= last. */
@@ -97,8 +97,8 @@ export interface Status {
 }
 
 /**
- * Returns the leader, or undefined if this server does not know it. The address and metadata are
- * empty if this server's membership does not include the leader.
+ * Returns the leader, or undefined if this server does not know it. The leader's address and
+ * metadata are empty if this server's membership does not include the leader.
  */
 export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   if (id === undefined) return undefined;

@@ -4,7 +4,7 @@ declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
 /**
  * Returns a function that runs a callback after pending I/O events. Uses a message channel if the
- * runtime has no `setImmediate`.
+ * runtime does not have `setImmediate`.
  */
 function afterArrivals(): (callback: () => void) => void {
   if (typeof setImmediate === 'function') return (callback) => void setImmediate(callback);
@@ -41,7 +41,7 @@ export class SystemClock implements Clock {
       fire();
     };
     // Round the delay up, because otherwise a timer might expire slightly early and have to be set
-    // again.
+    // a second time.
     const arm = (): void => {
       const delay = Math.min(LONGEST, Math.max(0, Math.ceil(due - performance.now())));
       handle = due === Infinity ? undefined : setTimeout(expire, delay);

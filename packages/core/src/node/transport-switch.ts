@@ -11,8 +11,8 @@ export class TransportSwitch {
   readonly #receive: (from: ServerId, message: Received) => void;
   #current: Transport;
   /**
-   * The second transport during a replacement: the new transport until it has started, then the old
-   * transport until that one is closed.
+   * The second transport during a replacement: first the new one until it has started, then the old
+   * one until it is closed.
    */
   #other: Transport | undefined;
   #self: Identity | undefined;
@@ -89,9 +89,7 @@ export class TransportSwitch {
     await this.#discard(before, signal);
   }
 
-  /**
-   * Starts a transport. Drops messages from this transport while it is not the current transport.
-   */
+  /** Starts a transport. Drops its messages while it is not the current transport. */
   async #start(transport: Transport, self: Identity, signal: AbortSignal): Promise<void> {
     const starting = transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);

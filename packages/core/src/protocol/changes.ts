@@ -13,7 +13,7 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /**
  * Returns the reason why a leader cannot change its membership now; undefined if it can. Only one
  * change may be in progress at a time. The leader must also have committed an entry of its own
- * term. Otherwise two leaders could commit changes whose quorums do not overlap (a bug in
+ * term. Otherwise, two leaders could commit changes whose quorums do not overlap (a bug in
  * single-server changes that was found in 2015).
  */
 export function refuseChange(server: Server, peers: Peers, expected: number | undefined): ChangeRefusal | undefined {

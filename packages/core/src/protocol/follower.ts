@@ -53,8 +53,8 @@ export class Follower extends BaseRole {
 
   /**
    * Whether this server has received a message from the leader within the last election timeout T.
-   * The follower's own timeout is drawn at random and can be almost 2T. If it were used here,
-   * voters would refuse a valid election for longer.
+   * The follower's own timeout is drawn at random and can be almost 2T. If that timeout were used
+   * here, voters would refuse legitimate candidates for longer.
    */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
@@ -124,8 +124,8 @@ export class Follower extends BaseRole {
     }
     if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // Every leader's log contains all committed entries. So the two logs match at least up to this
-    // server's commit index, even beyond the last entry of this message.
+    // A leader's log always contains all committed entries. So its log and this one match at least
+    // up to this server's commit index, even beyond the last entry of this message.
     const match = Math.max(end, log.committed);
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
   }
@@ -133,8 +133,8 @@ export class Follower extends BaseRole {
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
     const { header, full, log, level, behavior, id } = this.#server;
-    // The leader also reports a wrong disk, but an operator may only see the reports of this
-    // server.
+    // The leader also reports that this server has the wrong disk, but an operator may only see
+    // this server's reports.
     if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
     const state = { full, blank: log.blank, level, behavior };
@@ -183,8 +183,8 @@ export class Follower extends BaseRole {
 
   /**
    * Handles a message with entries that only a newer version of Kontiki can read. This server
-   * appends neither these entries nor any later ones, and does not campaign. It still votes, and
-   * still acknowledges the entries that it has.
+   * appends neither these entries nor later ones, and does not campaign. It still votes, and still
+   * acknowledges the entries that it already has.
    */
   override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
     this.#noteLeader();

@@ -29,14 +29,14 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** The number of this server's newest read that has been passed to `#rounds`. */
+  /** The number of the newest of this server's reads that has been passed to `#rounds`. */
   #ticket = 0;
   /** Bytes of entries that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
   /**
-   * How often this leader's disk has become full, and the first heartbeat round after the last
+   * How often this leader's disk has become full, and the first heartbeat round after the latest
    * time.
    */
   #fullRound = { times: 0, number: Infinity };
@@ -48,7 +48,7 @@ export class Leader extends BaseRole {
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
     // A leader commits by counting replicas only for entries of its current term. So it must append
-    // an entry of this term to commit the entries of earlier terms (Raft §5.4.2).
+    // an entry of this term in order to commit entries of earlier terms (Raft §5.4.2).
     if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
     server.log.append({ kind: 'noop', index: server.log.lastIndex + 1, term: server.ballot.term });
   }
@@ -83,8 +83,9 @@ export class Leader extends BaseRole {
   /**
    * Returns whether the leader has room for an entry of this size. An entry of any size fits under
    * a limit as long as nothing else counts toward that limit. Bytes that are not durable on the
-   * leader's disk have a separate limit, because the other servers can commit entries without the
-   * leader's slow disk. Unapplied entries are also limited, because the state machine may be slow.
+   * leader's disk have a separate limit, because the other servers can commit entries without
+   * waiting for the leader's slow disk. Unapplied entries are also limited, because the state
+   * machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log, now } = this.#server;
@@ -240,8 +241,8 @@ export class Leader extends BaseRole {
       this.#ticket = reads.open;
       this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
     }
-    // A leader does not know the newest commit index until it has committed an entry of its own
-    // term (thesis §6.4).
+    // A leader does not know the cluster's newest commit index until it has committed an entry of
+    // its own term (thesis §6.4).
     if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
       this.#replication.heartbeat(this.#rounds.number);
       this.#endReadRound();
@@ -264,7 +265,7 @@ export class Leader extends BaseRole {
     progress.full = message.full;
     if (!this.#server.trusts(from, progress.store)) this.#server.reportOnce({ kind: 'otherStore', peer: from });
     if (this.#server.membership.learners.includes(from)) {
-      // The learner may be a former voter that was demoted because it lost its disk.
+      // This learner may be a former voter that was demoted because it lost its disk.
       progress.lost = false;
     } else if (blank && progress.match === 0 && !progress.lost) {
       // If the voter has already acknowledged entries, this is a delayed reply from the time when
@@ -302,8 +303,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Stores the highest feature level that a peer supports. All incarnations of the peer are assumed
-   * to support the same level.
+   * Stores the highest feature level that a peer supports. It is assumed not to fall when the peer
+   * restarts.
    */
   #noteLevel(peer: ServerId, progress: Progress, level: number): void {
     progress.level = Math.max(progress.level ?? 0, level);
@@ -347,8 +348,8 @@ export class Leader extends BaseRole {
 
   /**
    * Records announced addresses in the membership. Called at most once per heartbeat. Two servers
-   * that run on copies of one disk may keep announcing different addresses. Between these changes,
-   * operators must still be able to make theirs.
+   * that run on copies of one disk may keep announcing different addresses. Operators must still be
+   * able to make changes in between.
    */
   #recordAddresses(): void {
     const { membership, announced } = this.#server;
@@ -356,7 +357,7 @@ export class Leader extends BaseRole {
     if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
-  /** Returns a value from a voter's progress, or 0 if the voter does not count toward quorums. */
+  /** Returns a value from a voter's progress, or 0 if that voter does not count toward quorums. */
   #counted(voter: ServerId, of: (progress: Progress) => number): number {
     const progress = this.#replication.peers.get(voter);
     return counts(this.#server, voter, progress) ? of(progress) : 0;

@@ -9,8 +9,9 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 
 /**
  * Returns a membership with the highest feature level that every member supports, or the reason why
- * the level cannot rise. Each member must have reported its highest level to this leader and must
- * currently be responding. A server that is down may return with an earlier version of Kontiki.
+ * the level cannot be raised. Each member must have reported its highest level to this leader and
+ * must currently be responding. A server that is down might return with an earlier version of
+ * Kontiki.
  */
 export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
   const { membership, level: own } = server;
@@ -27,7 +28,7 @@ export function raised(server: Server, peers: Peers): Membership | ChangeRefusal
 /**
  * Returns the newest version of the state machine's behavior that every member has, or 0 if some
  * member has none. Returns a refusal if a member is not currently responding, because that member
- * may return with an earlier version.
+ * might return with an earlier version.
  */
 export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
   const silence = refuseSilence(server, peers);

@@ -19,11 +19,11 @@ const REMEMBERED = 64;
 const UNDER_WAY = 10;
 
 /**
- * Detects copies of a server's disk by means of the number of starts, which each store records. If
- * the count decreases, the store was restored from an earlier copy. If two servers have the same
- * count, they run on clones of one data folder. Both kinds of copies have forgotten votes and
- * acknowledgements. A copy cannot be detected if it runs alone after all other servers have
- * restarted.
+ * Detects copies of a server's disk from the number of starts that each store records. If the count
+ * decreases, the store was restored from an earlier copy. If two servers have the same count, they
+ * run on clones of one data folder. Both kinds of copies have forgotten votes and acknowledgements.
+ * A copy cannot be detected if all other servers have restarted and the original disk is no longer
+ * in use.
  */
 export class Lives {
   readonly #server: Reporter;
@@ -34,8 +34,8 @@ export class Lives {
   }
 
   /**
-   * Returns whether to process a message. If the message comes from a copied disk, reports that
-   * disk.
+   * Returns whether to process a message. Reports the disk that the message comes from if it is a
+   * copy.
    */
   accepts(from: ServerId, header: Header): boolean {
     const { store, starts = 0, incarnation } = header;
@@ -58,7 +58,7 @@ export class Lives {
 
   /**
    * Stores the newest life of a server. If there are too many servers, discards the oldest one,
-   * because a sender can claim to be a new server at any time.
+   * because senders can claim to be ever new servers.
    */
   #remember(from: ServerId, heard: Heard): void {
     const [oldest] = this.#newest.keys();

@@ -54,7 +54,7 @@ export interface Vote extends FromServer {
   readonly lastIndex: number;
   readonly lastTerm: number;
   /**
-   * Whether the leader of the previous term asked the sender to become the leader. Voters then
+   * Whether the leader of the previous term asked the sender to take over. In that case, voters
    * grant the vote even though that leader is alive (thesis §3.10).
    */
   readonly transfer?: true;
@@ -90,8 +90,8 @@ export interface AppendAccepted extends Answer {
 
 /**
  * Rejects an append because the sender's log has no entry at `prevIndex` with the leader's term.
- * The logs match at most up to `hintIndex`, where the sender has an entry of `hintTerm`. `blank`
- * means that the sender has neither entries nor a snapshot.
+ * The logs match at most up to `hintIndex`, where the sender has an entry of term `hintTerm`.
+ * `blank` means that the sender has neither entries nor a snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -139,7 +139,7 @@ export interface HeartbeatReply extends Answer {
 
 /**
  * Announces that the entries up to `committed` are committed. The receiver already has these
- * entries. There is no reply, because the next heartbeat repeats the index.
+ * entries. This message needs no reply, because the next heartbeat repeats the commit index.
  */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
@@ -148,7 +148,7 @@ export interface Commit extends FromServer {
 
 /**
  * Asks the leader for a read index. Once the sender has applied the entries up to that index, it
- * may serve its reads up to number `ticket` (thesis §6.4).
+ * may serve all its reads with a number up to `ticket` (thesis §6.4).
  */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
@@ -162,7 +162,7 @@ export interface ReadIndexReply extends Answer {
 }
 
 /**
- * Asks the leader of `term` to append the sender's commands. Each command has a ticket, a number
+ * Asks the leader of `term` to append commands for the sender. Each command has a ticket, a number
  * that the sender never uses again. `ticket` is the number of the first command.
  */
 export interface Propose extends FromServer {
@@ -175,8 +175,9 @@ export interface Propose extends FromServer {
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
 
 /**
- * Answers a `Propose`. The first `accepted` commands are entries of `term`, starting at `index`.
- * The remaining commands were refused for the reason `refused`, and will never be appended.
+ * Answers a `Propose`. The first `accepted` commands have become entries of `term`, starting at
+ * `index`. The remaining commands were refused for the reason `refused`, and will never be
+ * appended.
  */
 export interface ProposeReply extends Answer {
   readonly kind: 'proposeReply';
@@ -200,7 +201,7 @@ export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
   readonly meta: SnapshotMeta;
-  /** Size of the encoded snapshot in bytes. */
+  /** The size of the encoded snapshot in bytes. */
   readonly bytes: number;
 }
 
@@ -259,5 +260,5 @@ export interface Unreadable extends FromServer {
   readonly reason: string;
 }
 
-/** A message in the form in which a server receives it. */
+/** A message as it is passed to the server that receives it. */
 export type Received = Message | Unreadable;

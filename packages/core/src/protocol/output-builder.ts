@@ -17,7 +17,7 @@ function put(mail: Sorted, to: ServerId, message: Message): void {
   else list.push(message);
 }
 
-/** Collects the output of one turn. */
+/** Collects the output of one turn of the protocol. */
 export class OutputBuilder {
   #messages: Sorted | undefined;
   #afterWrite: Sorted | undefined;
@@ -51,8 +51,8 @@ export class OutputBuilder {
   }
 
   /**
-   * Records that reads are ready. Replaces the reads of earlier calls, because the new index is
-   * high enough for those as well.
+   * Records that reads are ready. Replaces the argument of any earlier call, because the new index
+   * is also high enough for the earlier reads.
    */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;

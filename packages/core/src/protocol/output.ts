@@ -7,7 +7,7 @@ import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer }
 /** Messages grouped by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
-/** A write to the log store. The writes of a server are ordered. */
+/** A write to the log store. Writes must take effect in order. */
 export interface Write {
   /**
    * The number of the write. Writes are numbered consecutively. The driver passes this number to
@@ -16,8 +16,8 @@ export interface Write {
   readonly number: number;
   readonly ballot: Ballot | undefined;
   /**
-   * The new base of the log, if a snapshot replaced the log. In that case, discard the whole log
-   * after writing the ballot and before appending the entries.
+   * The new base of the log, if a snapshot has replaced the log. In that case, discard the whole
+   * log after writing the ballot and before appending the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
@@ -26,7 +26,7 @@ export interface Write {
 }
 
 /**
- * A page read: a request for entries that a peer needs and that are no longer in memory. The
+ * A page read: a request for entries that a peer needs but that are no longer in memory. The
  * protocol is synchronous and cannot wait for a disk. So it requests the entries in its output and
  * continues. The driver passes the entries and this object to `RawNode.pageRead`. The protocol then
  * sends the entries, unless the peer's progress has changed in the meantime.
@@ -39,12 +39,13 @@ export interface PageRead {
 }
 
 /**
- * An event for the node's snapshot code. The protocol itself neither reads nor writes snapshots.
+ * An event that the node's snapshot code handles. The protocol itself neither reads nor writes
+ * snapshots.
  */
 export type SnapshotEvent =
   /**
-   * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until
-   * `sendSnapshot` returns false.
+   * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until it
+   * returns false.
    */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
   /**
@@ -56,8 +57,8 @@ export type SnapshotEvent =
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
 /**
- * Confirmed reads. Every read up to number `ticket` may be served once the entries up to `index`
- * have been applied (thesis §6.4).
+ * Confirmed reads. Every read with a number up to `ticket` may be served once the entries up to
+ * `index` have been applied (thesis §6.4).
  */
 export interface ReadsReady {
   readonly ticket: number;
@@ -84,7 +85,7 @@ export type Report =
 
 /**
  * All work that `Raft` requests in one turn. The driver may do this work in parallel, except that
- * the messages in `afterWrite` must wait for a write.
+ * the messages in `afterWrite` must wait for the write that they depend on.
  */
 export interface Output {
   /** Messages to send immediately, in parallel with `write`. */
@@ -99,6 +100,6 @@ export interface Output {
   readonly forwarded: readonly ProposeReply[];
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
-  /** Whether another turn should follow soon, even without new input. */
+  /** Whether another turn should follow soon, even if no input arrives. */
   readonly needsAnotherTurn: boolean;
 }

@@ -6,7 +6,7 @@ import type { Limits } from './settings.js';
 import { Window } from './window.js';
 
 /**
- * The state of replication to a peer.
+ * How a leader currently replicates its log to a peer.
  * - `probe`: the leader sends one append at a time, to find the last entry at which the logs match.
  * - `replicate`: the leader sends a stream of appends within a window.
  * - `snapshot`: the peer needs entries that have been compacted, so it receives a snapshot.
@@ -37,8 +37,8 @@ export class Progress {
   /** The latest read round that the peer has answered. */
   round = 0;
   /**
-   * The newest read round in which the peer's disk had room; 0 if the peer last reported a full
-   * disk.
+   * The newest read round in which the peer's disk had room; 0 if the peer's last report was that
+   * its disk is full.
    */
   roomRound = 0;
   /** The commit index last sent to the peer. */
@@ -85,7 +85,7 @@ export class Progress {
   #heartbeatRepliedAt = -Infinity;
 
   /**
-   * Creates the progress of a peer. `drawStream` returns a stream number that this leader has not
+   * Creates the record of a peer. `drawStream` returns a stream number that this leader has not
    * used before.
    */
   constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
@@ -104,7 +104,7 @@ export class Progress {
     return this.#match;
   }
 
-  /** Index of the next entry to send to the peer. */
+  /** The index of the next entry to send to the peer. */
   get next(): number {
     return this.#next;
   }
@@ -140,8 +140,8 @@ export class Progress {
 
   /**
    * Records that the log up to `match` is durable on the peer. Acknowledgements may be late or
-   * duplicated, so `match` never decreases. A peer in state `snapshot` stays in that state until
-   * its log reaches the leader's `base` (etcd-io/raft#110).
+   * duplicated, so `match` never decreases. A peer stays in the state `snapshot` until its log
+   * reaches the leader's `base` (etcd-io/raft#110).
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
@@ -161,8 +161,8 @@ export class Progress {
   }
 
   /**
-   * Returns whether a rejection at `prevIndex` belongs to the current stream. While the leader
-   * probes, the rejection must also answer the current probe.
+   * Returns whether a rejection at `prevIndex` belongs to the current stream. While the leader is
+   * probing, the rejection must also answer the current probe.
    */
   isCurrent(stream: number, prevIndex: number): boolean {
     if (stream !== this.stream || prevIndex <= this.#match) return false;
@@ -183,8 +183,8 @@ export class Progress {
   /**
    * Records a heartbeat reply, which shows that the connection works. If the peer has acknowledged
    * nothing since its previous reply, either an append was lost or the peer's disk is slow. Read
-   * rounds also use heartbeats and may be frequent, so no more than one reply counts per half
-   * `interval`, which is in milliseconds.
+   * rounds also use heartbeats and may be frequent, so at most one reply counts in every half
+   * `interval` (in milliseconds).
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

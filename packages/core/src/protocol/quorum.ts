@@ -10,14 +10,14 @@ function needed(voters: readonly ServerId[], founded: boolean): number {
 }
 
 /**
- * Values in ascending order. All calls share this array, and do without `sort`, to allocate no
- * memory: a leader counts acknowledgements after every message.
+ * Values in ascending order. All calls share this array and avoid `sort`, so that they allocate no
+ * memory. A leader counts acknowledgements after every message.
  */
 const ascending: number[] = [];
 
 /**
  * Returns the largest value that enough of `ids` have reached. Returns `Infinity` if `ids` is
- * empty, so that the result of `quorumReached` is unaffected if there are no outgoing voters.
+ * empty, so that an empty list of outgoing voters does not lower the result of `quorumReached`.
  */
 function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
@@ -56,8 +56,8 @@ function voteOf(ids: readonly ServerId[], founded: boolean, vote: (id: ServerId)
 }
 
 /**
- * Returns the result of an election. In a joint membership, a candidate must win among both the old
- * and the new voters, and loses if it loses among either.
+ * Returns the result of an election. In a joint membership, a candidate needs a majority of the old
+ * and of the new voters. It loses as soon as it cannot win one of them.
  */
 export function voteResult(
   { voters, outgoing, founded }: Membership,

@@ -18,9 +18,9 @@ import type { Header, Role, Server } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
 /**
- * Number of election timeouts without a leader after which a server with a full disk campaigns. As
- * the leader, such a server cannot accept commands, but it can serve reads, and send its entries to
- * servers that have room.
+ * Number of election timeouts without a leader after which a server with a full disk campaigns. If
+ * it is elected, it cannot accept commands, but it can serve reads, and send its entries to servers
+ * that have room.
  */
 const FULL_PATIENCE = 4;
 /**
@@ -29,7 +29,7 @@ const FULL_PATIENCE = 4;
  */
 const STALLED_AFTER = 4;
 
-/** The settings of a server and the state with which it starts. */
+/** The settings of a server, and the state that it starts with. */
 export interface RaftStart {
   readonly id: ServerId;
   /**
@@ -65,8 +65,7 @@ export interface RaftStart {
 }
 
 /**
- * The position in the leader's log from which on only a newer version of Kontiki can read the
- * entries.
+ * The part of the leader's log that only a newer version of Kontiki can read, starting at `index`.
  */
 export interface UnreadableLog {
   readonly index: number;
@@ -111,11 +110,11 @@ export class RaftServer implements Server {
    */
   #ballotWrite = 0;
   #forgaveLateTimer = false;
-  /** The last time at which this server was the leader or knew which server was. */
+  /** The last time at which this server was the leader or knew which server is. */
   #ledAt: number;
   /**
-   * The time since which the disk has not finished a write: the time of the last finished write, or
-   * of issuing the first pending write. `Infinity` if no write is pending.
+   * The time since which the disk has been working on pending writes: when it finished its last
+   * write, or when the first pending write was issued. `Infinity` if no write is pending.
    */
   #writingSince = Infinity;
   #unreadable: UnreadableLog | undefined;
@@ -207,8 +206,8 @@ export class RaftServer implements Server {
   }
 
   /**
-   * The position from which this server cannot read the leader's log; undefined if it can read the
-   * whole log.
+   * The part of the leader's log that this server cannot read; undefined if it can read the whole
+   * log.
    */
   get unreadable(): UnreadableLog | undefined {
     return this.#unreadable;
@@ -246,7 +245,7 @@ export class RaftServer implements Server {
     if (leader !== undefined || this.role instanceof Leader) this.#ledAt = this.now;
     this.leader = leader;
     // A follower keeps its election timer. Only a message from the leader or a granted vote
-    // restarts the timer.
+    // restarts it.
     if (!(this.role instanceof Follower)) this.role = new Follower(this);
   }
 

@@ -29,10 +29,10 @@ const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map(
  * because there is no clock, no promise and no I/O, and the random number generator is passed in.
  * `RawNode` drives this class.
  *
- * Except for pre-votes, a server sends no message in a term that is not durable on its disk.
- * Suppose a candidate sent its vote requests before that. It could win with the votes of other
- * servers, send entries, crash and forget the term. After that, it could win the same term again
- * and append different entries at the same indices.
+ * Except for pre-votes, a server sends no message in a term before that term is durable on its
+ * disk. Suppose that a candidate sent its vote requests earlier. It could win with the votes of
+ * other servers, send entries, crash and forget the term. After that, it could win the same term
+ * again and append different entries at the same indices.
  */
 export class Raft {
   readonly #server: RaftServer;
@@ -106,8 +106,8 @@ export class Raft {
   }
 
   /**
-   * The position from which this server cannot read the leader's log; undefined if it can read the
-   * whole log.
+   * The part of the leader's log that this server cannot read; undefined if it can read the whole
+   * log.
    */
   get unreadable(): UnreadableLog | undefined {
     return this.#server.unreadable;
@@ -186,7 +186,7 @@ export class Raft {
   mark(): Position | ProposalRefusal {
     const { role } = this.#server;
     // Even servers with a full disk accept entries without a command, so that a leader can be
-    // elected. The reserved space does not suffice for arbitrarily many of these entries.
+    // elected. But the space that they reserve is limited, so it is not used for fencing tokens.
     if (role instanceof Leader && [...role.peers.values()].some(({ full }) => full)) return 'diskFull';
     return this.#append(undefined);
   }
@@ -201,8 +201,8 @@ export class Raft {
   }
 
   /**
-   * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
-   * level includes forwarding.
+   * Whether this server can currently forward proposals: it knows a leader, and the cluster's
+   * feature level includes forwarding.
    */
   get canForward(): boolean {
     return this.#server.forwarded.canForward;
@@ -228,7 +228,8 @@ export class Raft {
 
   /**
    * Raises the feature level of the cluster to the highest level that every member supports.
-   * Returns the position of the membership's entry, or the reason why the change was refused.
+   * Returns the position of the entry with the new membership, or the reason why the change was
+   * refused.
    */
   raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
     const { role } = this.#server;
@@ -237,7 +238,7 @@ export class Raft {
 
   /**
    * Returns the newest version of the state machine's behavior that every member has, or 0 if some
-   * member has none. Returns a refusal if that version is not known.
+   * member has none. Returns a refusal if not all members' versions are known.
    */
   commonBehavior(): number | ChangeRefusal {
     const { role } = this.#server;
@@ -245,8 +246,8 @@ export class Raft {
   }
 
   /**
-   * Starts a transfer of the leadership. The default target is the most up-to-date voter. If the
-   * transfer cannot start, returns the reason. The transfer ends within an election timeout.
+   * Starts a leadership transfer. The default target is the most up-to-date voter. If the transfer
+   * cannot start, returns the reason. The transfer ends within an election timeout.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { role } = this.#server;
@@ -289,8 +290,8 @@ export class Raft {
   }
 
   /**
-   * Sends a snapshot offer or chunk to a peer, for the stream that the `wanted` event named.
-   * Returns false if that stream has ended.
+   * Sends a snapshot offer or chunk to a peer, for the stream from the `wanted` event. Returns
+   * false if that stream has ended.
    */
   sendSnapshot(peer: ServerId, stream: number, body: SnapshotBody): boolean {
     const progress = this.peers?.get(peer);
@@ -299,7 +300,10 @@ export class Raft {
     return true;
   }
 
-  /** Tells the leader that this server has all bytes of the offered snapshot before `offset`. */
+  /**
+   * Acknowledges to the leader that this server has all bytes of the offered snapshot before
+   * `offset`.
+   */
   acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
     if (message.term !== this.ballot.term || this.leader !== from) return;
     const { incarnation: to, stream } = message;
@@ -331,8 +335,7 @@ export class Raft {
   }
 
   /**
-   * Sets the addresses that members have announced and that the committed membership does not
-   * contain yet.
+   * Sets the addresses that members have announced and that differ from the committed membership.
    */
   setAnnounced(changes: ReadonlyMap<ServerId, AddressChange>): void {
     this.#server.announced = changes;

@@ -22,8 +22,8 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
 }
 
 /**
- * Optional hooks into a turn of the protocol. A node uses only `propose`. A simulator also sets the
- * other fields, at random.
+ * Hooks into a turn of the protocol. A node uses only `propose`. A simulator also sets the other
+ * fields at random.
  */
 export interface TurnHooks {
   /**
@@ -35,7 +35,10 @@ export interface TurnHooks {
    * Whether to process messages before finished writes. Both orders must be correct. Default false.
    */
   readonly messagesFirst?: boolean | undefined;
-  /** Overrides whether to check timers, and whether this process was stalled. Default `auto`. */
+  /**
+   * Overrides whether to check the timers, and whether this process counts as stalled. Default
+   * `auto`.
+   */
   readonly timers?: 'auto' | 'skip' | 'onTime' | 'late' | undefined;
 }
 
@@ -68,7 +71,7 @@ export class RawNode {
   #lastWritten = 0;
   /** The time for which the next turn is scheduled. */
   #plannedAt = Infinity;
-  /** Whether the previous turn was late and left the timers to the following one. */
+  /** Whether the previous turn was late, so that it left the timers to the next turn. */
   #timersPostponed = false;
 
   constructor(start: RaftStart) {
@@ -87,8 +90,8 @@ export class RawNode {
   }
 
   /**
-   * Answers a request in `Turn.pageReads`, passing the same object. `entries` is undefined if the
-   * entries have been compacted in the meantime.
+   * Answers a request in `Turn.pageReads`. `read` is the object from that list. `entries` is
+   * undefined if the entries have been compacted in the meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     this.#pagesRead.push({ read, entries });
@@ -201,9 +204,9 @@ export class RawNode {
 }
 
 /**
- * Adds messages that wait for the same write as those in `held`. A newer answer replaces an older
- * one of the same kind and stream if the older one contains no additional information. Otherwise,
- * answers to heartbeats and probes would accumulate while the disk is stalled.
+ * Adds messages to `held`, the messages that wait for the same write. A newer answer replaces an
+ * older one of the same kind and stream if the older one contains no additional information.
+ * Otherwise, answers to heartbeats and probes would accumulate while the disk is stalled.
  */
 function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
   for (const [to, messages] of mail) {

@@ -19,7 +19,10 @@ interface Leaving {
   readonly until: number;
 }
 
-/** Sends a leader's log and heartbeats to its peers, within each peer's window (Raft §5.3). */
+/**
+ * Sends a leader's log and heartbeats to its peers, within the limits of each peer's window (Raft
+ * §5.3).
+ */
 export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
@@ -95,7 +98,7 @@ export class Replication {
     if (progress.incarnation === 0) progress.adopt(answer);
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
-      // The peer has answered a request that was addressed to its earlier incarnation.
+      // The peer has answered a request that was sent to an earlier incarnation of it.
       this.#peers.get(from)?.adopt(answer);
       return undefined;
     }
@@ -130,8 +133,8 @@ export class Replication {
     // or restarted.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
-    // The entries have been compacted before or during the read, so the term of the preceding entry
-    // is unknown.
+    // The entries were compacted before or during the read, so the term of the preceding entry is
+    // unknown.
     if (entries === undefined || read.from <= this.#server.log.base.index)
       return this.#requestSnapshot(read.peer, progress);
     const [first] = entries;
@@ -150,7 +153,7 @@ export class Replication {
 
   #replicate(id: ServerId, progress: Progress): boolean {
     const { log, limits, output, membership } = this.#server;
-    // The peer cannot read entries of the cluster's feature level, and would report each of them as
+    // The peer does not support the cluster's feature level, and would report every entry as
     // unreadable.
     if (progress.level !== undefined && progress.level < membership.level) return false;
     let sent = false;
@@ -176,8 +179,8 @@ export class Replication {
       }
       if (progress.full && !this.#fitsFullDisk(next)) {
         if (progress.state !== 'probe') break;
-        // An empty append needs no room on the peer's disk, and the answer shows how much of the
-        // log the peer has.
+        // An empty append needs no room on the peer's disk, and the answer to it shows how much of
+        // the log the peer has.
         this.#append(id, progress, [], 0);
         return true;
       }

@@ -72,12 +72,12 @@ export interface Server {
   /**
    * Whether this server may campaign. It must be a voter with a log, and it must be able to read
    * the leader's log. Its disk must work and have room for entries. If the disk is full, the server
-   * may campaign only after a long time without a leader. A server still counts as a voter until
-   * its removal is committed, because the other servers may need it to commit the removal (thesis
-   * §4.2.2).
+   * may campaign only after a long time without a leader. A server still counts as a voter here
+   * until its removal is committed, because the other servers may need it to commit the removal
+   * (thesis §4.2.2).
    */
   readonly eligible: boolean;
-  /** Whether the current term and vote are durable, so that messages of this term may be sent. */
+  /** Whether the current term and vote are durable, so that messages with this term may be sent. */
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
@@ -86,21 +86,21 @@ export interface Server {
   /**
    * Returns whether a server's votes and acknowledgements count, given the identity of its store.
    * Once the stores of all initial voters have been recorded, they count only if the membership in
-   * force records the same store for that server.
+   * force records this store for that server.
    */
   trusts(id: ServerId, store: StoreId | undefined): boolean;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
    * Returns whether to ignore an expired timer. A timer is ignored if this process was stalled,
-   * because the absence of messages from other servers then proves nothing. Reports each ignored
+   * because then the absence of messages from other servers proves nothing. Reports each ignored
    * timer. Never returns true twice in a row, so that a process that is always late can still
    * campaign.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
-   * Restarts the timer that determines `diskStalled`. Called when this process was stalled, because
-   * the callback of a finished write may still be queued in the event loop.
+   * Restarts the timer behind `diskStalled`. Called when this process was stalled, because the
+   * callback of a finished write may still be queued in the event loop.
    */
   restartDiskTimer(): void;
   /** Sends a message once the current term is durable, or immediately if it already is. */
@@ -145,9 +145,9 @@ export interface Role {
   applied(index: number): void;
   /** Called when the timings have changed. */
   retime(): void;
-  /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
+  /** Called at the end of a turn. Adds to the output whatever follows from the turn's inputs. */
   flush(): void;
-  // These seven methods handle messages from the leader of the current term.
+  // The seven methods below handle messages from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
@@ -155,8 +155,8 @@ export interface Role {
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   timeoutNow(from: ServerId, message: TimeoutNow): void;
   unreadable(from: ServerId, message: Unreadable): void;
-  // These methods handle messages of the current term, except that pre-vote replies may be of any
-  // term. All answers passed to them are addressed to this server's current incarnation.
+  // The methods below handle messages of the current term, except that pre-vote replies may be of
+  // any term. All answers passed to them are addressed to this server's current incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;

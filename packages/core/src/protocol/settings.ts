@@ -16,8 +16,8 @@ export interface Timings {
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
 /**
- * Limits on a server's memory and messages, in bytes unless stated otherwise. An entry larger than
- * a limit is still accepted if nothing else counts toward that limit.
+ * Limits on a server's memory and messages, in bytes unless stated otherwise. An entry that exceeds
+ * a limit by itself is still accepted if nothing else counts toward that limit.
  */
 export interface Limits {
   /**
@@ -43,13 +43,13 @@ export interface Limits {
    */
   readonly undurableBytes: number;
   /**
-   * Maximum bytes of entries that this leader has committed but its state machine has not applied
-   * yet. The leader refuses proposals beyond this limit. Default 32 MiB.
+   * Maximum bytes of entries that this leader has committed but that its state machine has not
+   * applied yet. The leader refuses proposals beyond this limit. Default 32 MiB.
    */
   readonly unappliedBytes: number;
   /**
    * Maximum age, in milliseconds, of the oldest unapplied entry. Beyond this limit, the leader
-   * refuses proposals, because their callers would have to wait even longer. Default 2,000.
+   * refuses proposals, because the callers would have to wait even longer. Default 2,000.
    */
   readonly unappliedMs: number;
   /** Maximum bytes of committed and durable entries kept in memory. Default 16 MiB. */

@@ -8,7 +8,10 @@ import { answerPreVote, answerVote, takesOver } from './votes.js';
 /** Kinds of messages that a server processes even if they are from an earlier term. */
 const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 
-/** Kinds of messages that only the leader of a term sends. A server that receives one follows it. */
+/**
+ * Kinds of messages that only the leader of a term sends. A server that receives one follows the
+ * sender.
+ */
 const FROM_LEADER: ReadonlySet<Received['kind']> = new Set([
   'append',
   'heartbeat',
@@ -19,9 +22,9 @@ const FROM_LEADER: ReadonlySet<Received['kind']> = new Set([
 ]);
 
 /**
- * Processes a message by the rules for all servers (Raft §5.1, Figure 2). On a message from a
- * higher term, this server enters that term. Messages from an earlier term are stale. All other
- * messages are passed to the server's current role.
+ * Processes a message by the rules for all servers (Raft §5.1, Figure 2). When a message from a
+ * higher term arrives, this server enters that term. Messages from an earlier term are stale. All
+ * other messages are passed to the server's current role.
  */
 export function step(
   server: RaftServer,
@@ -46,7 +49,8 @@ export function step(
 }
 
 /**
- * Answers a stale request from a leader or a candidate with the current term. Drops stale answers.
+ * Answers a stale message. Tells a leader or a candidate of an earlier term about the current term,
+ * and drops stale answers.
  */
 function answerStale(server: RaftServer, from: ServerId, message: Received): void {
   const { incarnation: to } = message;

@@ -10,9 +10,8 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 const MAX_LAG = 1_000;
 
 /**
- * Returns whether a voter's acknowledgements count toward a quorum. The voter's history must not
- * contradict the leader's, and the voter must be running on the disk that the membership records
- * for it.
+ * Returns whether a voter's acknowledgements count toward a quorum. Its log must not contradict the
+ * leader's, and it must be running on the disk that the membership records for it.
  */
 export function counts(server: Server, id: ServerId, progress: Progress | undefined): progress is Progress {
   return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
@@ -20,7 +19,7 @@ export function counts(server: Server, id: ServerId, progress: Progress | undefi
 
 /**
  * Returns whether a peer counts toward a quorum and may be alive. A peer that has not answered yet
- * is considered alive for one election timeout.
+ * may be alive for one election timeout.
  */
 export function mayAnswer(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;

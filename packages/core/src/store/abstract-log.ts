@@ -19,7 +19,7 @@ export interface OpenedLog {
 
 /**
  * The base class of log stores for any storage medium. The public methods check the state of the
- * store and their arguments. They group calls into batches, answer reads of entries that are not
+ * store and their arguments. They group calls into batches, serve reads of entries that are not
  * durable yet, and let `close` wait for every call. A store extends this class and implements the
  * protected methods whose names start with `_`. They define its format and recovery.
  *
@@ -45,8 +45,8 @@ export abstract class AbstractLog implements LogStore {
   protected abstract _open(owner: Owner): Promise<OpenedLog>;
 
   /**
-   * Makes records durable, in order. After a crash the store must find a prefix of all records,
-   * without partial records. The records are valid for the log, because `LogStateTracker.apply` has
+   * Makes records durable, in order. After a crash, the store must find a prefix of all records,
+   * with no partial record. The records are valid for the log, because `LogStateTracker.apply` has
    * checked them. Calls do not overlap, and no call follows a failed call. May return undefined if
    * the records are already durable when it returns.
    */
@@ -56,7 +56,8 @@ export abstract class AbstractLog implements LogStore {
    * Reads durable entries, starting with `from` and ending at or before `to`. The log contains all
    * of these entries. May return fewer entries than requested, or more than `maxBytes`. An empty
    * array means that there are no more entries. May reject if a concurrent write has removed or
-   * replaced the entries. The caller then reads again, or rejects with `KONTIKI_COMPACTED`.
+   * replaced the entries, in which case the caller reads again, or rejects with
+   * `KONTIKI_COMPACTED`.
    */
   protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
 
@@ -72,7 +73,7 @@ export abstract class AbstractLog implements LogStore {
    */
   protected abstract _close(): Promise<void>;
 
-  /** Resolves when all records are durable. */
+  /** Called when all records are durable. */
   protected _onIdle(): void {}
 
   /**
@@ -118,8 +119,8 @@ export abstract class AbstractLog implements LogStore {
   }
 
   append({ ballot, life, entries = [], committed }: LogWrite): Promise<void> {
-    // A commit index alone needs no write, because the next necessary write will contain a newer
-    // commit index.
+    // A commit index alone needs no write, because the next write for another reason will contain a
+    // newer one.
     const isEmpty = ballot === undefined && life === undefined && entries.length === 0;
     return this.#add(isEmpty ? undefined : { kind: 'write', ballot, life, entries, committed });
   }

@@ -19,7 +19,7 @@ export interface FinishedSnapshot<Location> {
 export interface UnfinishedSnapshot<Location> {
   readonly id: string;
   readonly location: Location;
-  /** Number of durable bytes of the snapshot. */
+  /** Number of bytes of the snapshot that are durable. */
   readonly bytes: number;
 }
 
@@ -33,7 +33,8 @@ export interface OpenedSnapshots<Location> {
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
   /**
-   * Whether the snapshot was removed or replaced. Readers that have already started may continue.
+   * Whether the snapshot has been removed or replaced. Readers that have already started may
+   * continue.
    */
   isRemoved: boolean;
 }
@@ -61,7 +62,8 @@ interface Opened<Location> {
  * implements the protected methods whose names start with `_`. They define its format and recovery.
  *
  * A `Location` identifies the bytes of one snapshot in the store, for example a file name. Errors
- * caused by a full disk become `KONTIKI_DISK_FULL`, and `_failure` converts all other errors.
+ * caused by a full disk become errors with the code `KONTIKI_DISK_FULL`, and `_failure` converts
+ * all other errors.
  */
 export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
@@ -78,8 +80,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
   /**
-   * Creates an unfinished snapshot. If `resumed` is set, continues that snapshot after its first
-   * `bytes` bytes, which the caller has checked.
+   * Creates an unfinished snapshot. If `resumed` is set, instead continues that snapshot after its
+   * first `bytes` bytes, which the caller has checked.
    */
   protected abstract _create(
     meta: SnapshotMeta,
@@ -102,7 +104,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   /**
    * Frees the bytes of a removed or replaced snapshot that has no readers left. Only needed by
    * stores in which `_remove` cannot free bytes during a read. Errors are ignored, so the next
-   * `_open` must free the remaining bytes.
+   * `_open` must free any bytes that are left.
    */
   protected async _free(_location: Location): Promise<void> {}
 

@@ -1,7 +1,7 @@
 import { KontikiError } from '../errors.js';
 import type { Owner } from '../ports/log-store.js';
 
-/** The owner recorded in stored data. A snapshot records only the cluster. */
+/** The owner that is recorded in stored data. Snapshots only record the cluster. */
 interface StoredOwner {
   readonly cluster: string;
   readonly server?: string | undefined;

@@ -27,8 +27,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * A kind of operating system failure. File systems report such a failure with an error code, and
- * IndexedDB with an error name. LevelDB only passes on the system's error message.
+ * A kind of operating system failure. File systems report it with an error code, and IndexedDB with
+ * an error name. LevelDB only passes on the system's error message.
  */
 interface SystemFailure {
   readonly codes: readonly string[];
@@ -77,8 +77,8 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns whether the operating system caused an error for a known reason, such as a full disk, so
- * that the data is not at fault.
+ * Returns whether an error has a known cause in the operating system, such as a full disk, and does
+ * not concern the data itself.
  */
 export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
@@ -92,8 +92,8 @@ export function remedyFor(error: unknown): string {
 
 /**
  * Returns the error that a store reports when `action` fails, for example "open the log in
- * /data/a". A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps
- * that code; any other error becomes `KONTIKI_STORE_FAILED`.
+ * /data/a". Returns a `KontikiError` unchanged. Otherwise, the new error has the code
+ * `KONTIKI_LOCKED` if `error` has it, and `KONTIKI_STORE_FAILED` if not.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -119,7 +119,7 @@ export function undecodable(where: string, what: string, cause: unknown): Kontik
   );
 }
 
-/** Returns the error for damage to durable data that a server cannot repair on its own. */
+/** Returns the error for damage to durable data which a server cannot repair on its own. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

@@ -25,7 +25,9 @@ export interface GroupCommitOptions {
   readonly onIdle: () => void;
 }
 
-/** Maximum bytes of entries in one batch. A larger record forms a batch of its own. */
+/**
+ * Maximum bytes of entries in one batch. A record that exceeds this limit forms a batch of its own.
+ */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -50,7 +52,7 @@ export class GroupCommit {
     this.#options = options;
   }
 
-  /** Sets the state that the log had when it was opened. */
+  /** Sets the initial state to the one that the log had when it was opened. */
   restore(checkpoint: Checkpoint): void {
     this.#called.restore(checkpoint);
   }
@@ -95,8 +97,8 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on that a waiting call contains, or undefined `entries` if no
-   * waiting call contains `index`. Newer calls have replaced the entries from `until` on.
+   * Returns the entries, from `index` on, in the waiting call that contains `index`; `entries` is
+   * undefined if there is no such call. Newer calls have replaced the entries from `until` on.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;

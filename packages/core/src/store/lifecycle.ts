@@ -2,8 +2,8 @@ import { KontikiError } from '../errors.js';
 
 /**
  * Manages the opening and closing of a store object. A closed store may be opened again. Also
- * tracks calls in progress, because `close` must wait for them. `Opened` is the state that exists
- * while the store is open.
+ * tracks calls in progress, because `close` must wait for them. `Opened` is the type of the state
+ * that exists while the store is open.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;

@@ -66,8 +66,8 @@ export class LogStateTracker {
   }
 
   /**
-   * Sets the state to a checkpoint. Without `terms`, later records must compact or replace the
-   * entries between the checkpoint's base and last index.
+   * Sets the state to a checkpoint. If `terms` is omitted, later records must compact or replace
+   * all entries between the checkpoint's base and its last index.
    */
   restore(
     { ballot, life, base, last, committed, genesis }: Checkpoint,

@@ -1,7 +1,7 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Maximum size, in bytes of UTF-8, of the location that `retire` stores. No path is longer than
+ * Maximum size, in bytes of UTF-8, of the location that `retire` stores. Paths are shorter than
  * this.
  */
 const MAX_WHERE = 16_384;

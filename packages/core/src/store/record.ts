@@ -19,8 +19,8 @@ const HAS_GENESIS = 16;
 const HAS_LIFE = 32;
 
 /**
- * The data of a server that must survive a crash: its newest ballot, and its store's identity and
- * number of starts.
+ * A server's data that must survive a crash: its newest ballot, and its store's identity and number
+ * of starts.
  */
 export interface Vitals {
   readonly ballot?: Ballot | undefined;
@@ -28,7 +28,7 @@ export interface Vitals {
 }
 
 /**
- * Returns the encoded size of vitals in bytes. The fields are the term (8 bytes), the candidate if
+ * Returns the encoded size of vitals in bytes. They consist of the term (8 bytes), the candidate if
  * there is a vote, and the store's id and number of starts (8 each).
  */
 export function vitalsLength({ ballot, life }: Vitals): number {
@@ -73,7 +73,7 @@ function readLife(reader: Reader): StoreLife {
 }
 
 /**
- * Returns the encoded size of a base in bytes. The fields are flags (1 byte), index and term (8
+ * Returns the encoded size of a base in bytes. It consists of flags (1 byte), index and term (8
  * each), the membership and its index, and the genesis (4).
  */
 export function baseLength({ membership, genesis }: LogBase): number {

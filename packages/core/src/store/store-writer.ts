@@ -3,8 +3,8 @@ import type { SnapshotChecker } from '../wire/snapshot-checker.js';
 import { WriterCalls } from './writer-calls.js';
 
 /**
- * Stores the bytes of one unfinished snapshot. These bytes have already been checked. Only `sync`
- * may overlap with calls to `write`.
+ * Stores the bytes of one unfinished snapshot, which have already been checked. Only `sync` may
+ * overlap with calls to `write`.
  */
 export interface SnapshotSink<Location> {
   /** The current location of the snapshot's bytes. */
@@ -17,7 +17,7 @@ export interface SnapshotSink<Location> {
   /** Resolves when all bytes written before this call are durable. */
   sync(): Promise<void>;
   /**
-   * Makes the snapshot durable and visible to later calls of `_open`. Resolves with the snapshot's
+   * Makes the snapshot durable and visible to later calls to `_open`. Resolves with the snapshot's
    * location. `replaced` is the finished snapshot with the same id, which no later `_open` may
    * find.
    */

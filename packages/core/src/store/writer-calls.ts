@@ -11,15 +11,15 @@ export interface WriterCallsOptions {
 
 /**
  * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. The call
- * rejects only after the written bytes have been removed, so that its caller can create the same
- * snapshot again right away.
+ * rejects only after the written bytes have been removed, so that its caller can immediately create
+ * the same snapshot again.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
   /** The error for every later call; undefined while calls are accepted. */
   #ended: unknown;
   #isFinished = false;
-  /** A promise that resolves when all calls so far have ended. */
+  /** A promise that resolves when all calls made so far have ended. */
   #calls: Promise<void> = Promise.resolve();
   #discarded: Promise<void> | undefined;
 
@@ -44,8 +44,8 @@ export class WriterCalls {
   }
 
   /**
-   * Records that the snapshot is durable and visible, so that later calls reject. Called by
-   * `finish`.
+   * Records that the snapshot is durable and visible, so that later calls reject. `finish` calls
+   * this method.
    */
   markFinished(): void {
     this.#isFinished = true;
@@ -74,7 +74,7 @@ export class WriterCalls {
   }
 
   #discard(): Promise<void> {
-    // A call in progress may still finish the snapshot. In that case, keep its bytes.
+    // A call in progress may still finish the snapshot, in which case its bytes are kept.
     this.#discarded ??= this.#calls.then(() => (this.#isFinished ? undefined : this.#options.discard()));
     return this.#discarded;
   }

@@ -13,7 +13,7 @@ import { Writer } from './writer.js';
  * - the message count (4), and the messages.
  *
  * From version 2 on, each message follows its length (4 bytes), so that a server can skip a message
- * that it cannot read. In version 1 such a message makes the whole frame unreadable.
+ * that it cannot read. In version 1, such a message makes the whole frame unreadable.
  *
  * From version 3 on, each message contains the identity of the sender's store. Heartbeat replies
  * also contain the sender's feature level and behavior version. Two servers use the highest version
@@ -31,7 +31,7 @@ export interface VersionRange {
 /** The versions of frames that this server can read and write. */
 export const FRAMING: VersionRange = { min: 1, max: 3 };
 
-/** Default limit of the size of a frame in bytes: 4 MiB. */
+/** Default limit on the size of a frame: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
@@ -47,7 +47,7 @@ export interface FrameOptions {
   readonly group?: number | undefined;
   /** The version of the frame to write. Default `FRAMING.max`. */
   readonly version?: number | undefined;
-  /** Memory in which to encode the frame, if it is large enough. */
+  /** Memory to encode the frame into, if it is large enough. */
   readonly memory?: Uint8Array | undefined;
 }
 

@@ -8,7 +8,7 @@ const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
 
-/** Flags for the roles of a server in a membership, combined in one byte. */
+/** Flags for the roles of a server in a membership. They are combined in one byte. */
 const VOTER = 1;
 const OUTGOING = 2;
 const LEARNER = 4;
@@ -110,7 +110,7 @@ export function readMembership(reader: Reader): Membership {
 
 /**
  * Returns the reason why a membership is too large to encode, as a sentence fragment; undefined if
- * it is not too large.
+ * it fits.
  */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;

@@ -15,7 +15,7 @@ import { textLength, type Writer } from './writer.js';
  * - from version 3 on, the store and its number of starts (8 each, 0 for none),
  * - the fields of the kind, in the order in which `writeMessage` writes them.
  *
- * Numbers take 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds are
+ * Numbers take up 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds are
  * reserved for later versions.
  */
 const KIND = {
@@ -40,7 +40,7 @@ const KIND = {
 } as const satisfies Record<Message['kind'], number>;
 
 /**
- * The kind of a vote request during a leadership transfer. Its fields are those of any other vote
+ * The kind of a vote request during a leadership transfer. It has the same fields as any other vote
  * request.
  */
 const TRANSFER_VOTE = 17;
@@ -58,8 +58,8 @@ const LEVELS = 5;
 export const MIN_MESSAGE: number = HEADER + 8;
 
 /**
- * Size in bytes of each kind of message, not including its header, entries and other parts of
- * variable length.
+ * Size in bytes of each kind of message, not including the header, entries and other
+ * variable-length parts.
  */
 const BODY = {
   preVote: 16,
@@ -92,7 +92,7 @@ const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
 ];
 
 const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
-/** The highest kinds of messages that frames of versions 1 and 2 may contain. */
+/** The numbers of the highest kinds of messages that frames of versions 1 and 2 may contain. */
 const LAST_OF_VERSION_1 = KIND.snapshotAck;
 const LAST_OF_VERSION_2 = TRANSFER_VOTE;
 
@@ -101,7 +101,7 @@ export function isKnownKind(kind: number): boolean {
   return KINDS.has(kind);
 }
 
-/** Returns whether frames of a version may contain a given message. */
+/** Returns whether frames of a given version may contain a given message. */
 export function isKnownTo(version: number, message: Message): boolean {
   return version > 2 || kindOf(message) <= (version === 1 ? LAST_OF_VERSION_1 : LAST_OF_VERSION_2);
 }
@@ -205,7 +205,7 @@ export function writeMessage(writer: Writer, message: Message, version: number):
 }
 
 /**
- * Returns whether heartbeat replies in frames of a version contain the level and the behavior
+ * Returns whether heartbeat replies in frames of a given version contain the level and the behavior
  * version.
  */
 function hasLevel(version: number): boolean {

@@ -2,7 +2,8 @@ import type { Position } from '../log/entry.js';
 import { protocolError, type Reader } from './reader.js';
 
 /**
- * Reads a position. Throws if its term is above `term`, or if only its index or only its term is 0.
+ * Reads a position. Throws if its term is above `term`, or if either its index or its term is 0 but
+ * not both.
  */
 export function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };

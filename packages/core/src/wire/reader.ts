@@ -1,6 +1,6 @@
 import { KontikiError } from '../errors.js';
 
-/** The two hexadecimal digits of each byte. */
+/** The two hexadecimal digits for each value of a byte. */
 const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -10,7 +10,7 @@ export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
-/** Returns the error for intact bytes that only a newer version can read. */
+/** Returns the error for bytes that are intact, but that only a newer version can read. */
 export function newerError(what: string): KontikiError {
   return new KontikiError('KONTIKI_FORMAT', `${what} Only a newer version can read it.`);
 }

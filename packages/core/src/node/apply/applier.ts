@@ -22,7 +22,8 @@ export interface ApplierOptions<Result> {
   readonly clock: Clock;
   /**
    * Called after a batch up to entry `through` has been applied. `results` contains one result per
-   * command, in order. After a restore there are no entries, and `term` is that of entry `through`.
+   * command, in order. After a restore, there are no entries, and `term` is that of entry
+   * `through`.
    */
   readonly onApplied: (entries: readonly Entry[], through: number, results: readonly Result[], term?: number) => void;
   /** Restores the installed snapshot, whose last entry is the base of the log. */
@@ -244,7 +245,7 @@ function faultOf(results: unknown, commands: number): string | undefined {
     return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
   }
   if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // If a result were a promise, the state would change after the caller had received the result.
+  // If a result were a promise, the state could change after the caller had received the result.
   if (results.some(isThenable)) {
     return 'apply returned an array that contains a promise. Await every command, and return one array of results';
   }

@@ -4,8 +4,8 @@ import type { Raft } from '../../protocol/raft.js';
 import type { Proposal } from './proposal.js';
 
 /**
- * Proposals that were sent in one message, in order. The leader answers all of them in one message,
- * too.
+ * Proposals that were sent in one message, in order. The leader also answers all of them in one
+ * message.
  */
 interface Batch<Result> {
   readonly ticket: number;
@@ -20,7 +20,7 @@ export interface Outcome<Result> {
   readonly result: Result | undefined;
 }
 
-/** Callbacks for the leader's answers to forwarded proposals. */
+/** Callbacks that handle the leader's answers to forwarded proposals. */
 interface Answers<Result> {
   /** Called when the leader has appended a proposal at `position`. */
   appended(proposal: Proposal<Result>, position: Position): void;
@@ -28,16 +28,16 @@ interface Answers<Result> {
 }
 
 /**
- * Maximum number of outcomes in memory. The outcomes of applied entries are kept while answers from
- * the leader are outstanding.
+ * Maximum number of outcomes kept in memory. They are kept while answers from the leader are
+ * outstanding.
  */
 const MAX_OUTCOMES = 10_000;
 
 /**
  * Forwards the proposals of a follower to the leader. Proposals wait until this server knows a
  * leader, and all waiting proposals are sent in as few messages as possible. The leader answers
- * with the positions of their entries. The result of each command comes from this server's state
- * machine, when it applies the entry.
+ * with the positions of the proposals' entries. This server's state machine returns the result of
+ * each command when it applies the entry.
  *
  * A proposal is sent again only after the leader has refused it. A proposal without an answer may
  * have been appended, so it is not sent again.
@@ -48,9 +48,12 @@ export class Forwarding<Result> {
   #waiting = new Set<Proposal<Result>>();
   readonly #sent = new Map<number, Batch<Result>>();
   readonly #batchOf = new Map<Proposal<Result>, Batch<Result>>();
-  /** Outcomes by index, for entries applied while answers from the leader were outstanding. */
+  /**
+   * Outcomes by index, for entries that were applied while answers from the leader were
+   * outstanding.
+   */
   readonly #outcomes = new Map<number, Outcome<Result>>();
-  /** The time until which no proposals are sent, because the leader has just refused proposals. */
+  /** The time before which no proposals are sent, because the leader has just refused proposals. */
   #pausedUntil = 0;
 
   constructor(raft: Raft, answers: Answers<Result>) {

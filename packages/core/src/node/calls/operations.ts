@@ -11,7 +11,7 @@ interface Watch {
 
 /**
  * Operations that run within the next turn of the protocol, and conditions that are checked after
- * each turn because calls wait for them.
+ * each turn because calls are waiting for them.
  */
 export class Operations {
   readonly #schedule: () => void;

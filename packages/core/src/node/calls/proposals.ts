@@ -22,25 +22,24 @@ function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
 const SENT = 'sent to the leader';
 
 /**
- * The proposals of this node, in three stages. Queued proposals wait for the next turn. Forwarded
- * proposals wait for an answer from the leader, if this server is not the leader itself. Appended
+ * The proposals of this node, in three stages. Queued proposals wait for the next turn. On a server
+ * that is not the leader, forwarded proposals wait for an answer from the leader. Appended
  * proposals wait for their outcome.
  *
- * If this server loses its leadership or truncates the entry, the outcome is still open: another
- * server may have the entry and commit it. Only committed entries decide the outcome. The terms in
- * a log never decrease. So a committed entry rules out lower terms at and after its index, and
- * higher terms at and before it.
+ * If this server loses its leadership or truncates a proposal's entry, the outcome is still open:
+ * another server may have the entry and commit it. Only committed entries decide the outcome. The
+ * terms in a log never decrease. So a committed entry rules out lower terms at and after its index,
+ * and higher terms at and before it.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
   readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
-  /** Total bytes of the proposals whose position is not known yet. */
+  /** Total size in bytes of the proposals whose position is not known yet. */
   #queuedBytes = 0;
   readonly #forwarding: Forwarding<Result>;
   /**
-   * The error for proposals that would have to wait for a leader; undefined while proposals may
-   * wait.
+   * The error for proposals that would have to wait for a leader; undefined while they may wait.
    */
   #closing: KontikiError | undefined;
   /**
@@ -52,8 +51,8 @@ export class Proposals<Result> {
   #newest: Position = { index: 0, term: 0 };
 
   /**
-   * Creates the queue of a node's proposals. `situation` returns sentences that describe why this server cannot accept a proposal
-   * now.
+   * Creates the collection of a node's proposals. `situation` returns sentences that describe why
+   * this server cannot accept a proposal now.
    */
   constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
@@ -92,7 +91,7 @@ export class Proposals<Result> {
     return false;
   }
 
-  /** Proposes all queued commands, or forwards them to the leader. */
+  /** Appends all queued commands if this server leads; otherwise, forwards them to the leader. */
   proposeQueued(): void {
     const { role, transferTarget } = this.#raft;
     if (role === 'leader' && transferTarget === undefined)
@@ -200,7 +199,7 @@ export class Proposals<Result> {
     else this.#forwarding.add(proposal);
   }
 
-  /** Waits for the outcome of an appended entry. The entry may already be applied. */
+  /** Waits for the outcome of an appended entry. The entry may already have been applied. */
   #appendedAt(proposal: Proposal<Result>, position: Position): void {
     const { data, call } = proposal;
     const { index, term } = position;
@@ -214,7 +213,10 @@ export class Proposals<Result> {
     else call.rejectWith(() => replaced(position, { index, term: outcome.term }));
   }
 
-  /** Adds an appended proposal to the proposals of its term, in ascending order of index. */
+  /**
+   * Adds an appended proposal to the list of proposals of its term, which is in ascending order of
+   * index.
+   */
   #wait({ index, term }: Position, call: Call<Applied<Result>>): void {
     const newest = this.#newest;
     const isLast = term > newest.term || (term === newest.term && index > newest.index);
@@ -225,8 +227,8 @@ export class Proposals<Result> {
   }
 
   /**
-   * Rejects the proposals that can never be committed, because a different entry is committed at
-   * `committed`.
+   * Rejects the proposals that can never be committed, because a different entry has been committed
+   * at `committed`.
    */
   #ruleOut(committed: Position): void {
     for (const [term, calls] of this.#appended) {

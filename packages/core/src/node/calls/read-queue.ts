@@ -8,13 +8,13 @@ import { isThenable } from '../thenable.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
-/** Maximum number of waiting reads, which limits their memory. */
+/** Maximum number of waiting reads. This bounds the memory that they use. */
 const MAX_WAITING = 65_536;
 
 /** Maximum time to serve reads, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
-/** A waiting read, with callbacks that settle its call. */
+/** A waiting read, with the callbacks that settle its call. */
 interface WaitingRead {
   readonly ticket: number;
   /**
@@ -31,7 +31,7 @@ interface WaitingRead {
 export interface ReadOptions extends CallOptions {
   /**
    * The consistency of the read.
-   * - `linearizable` (default): a quorum confirms the read. So the read sees every command that was
+   * - `linearizable` (default): a quorum confirms the read, so the read sees every command that was
    *   acknowledged on any server before the read started.
    * - `local`: the read sees this server's state, which may be out of date.
    */
@@ -82,7 +82,7 @@ export function serveRead<T>(call: Call<T>, read: Read<T>, at: Position): void {
  */
 export class ReadQueue {
   readonly #clock: Clock;
-  /** Unconfirmed reads in ascending order of ticket. */
+  /** Unconfirmed reads, in ascending order of their number (`ticket`). */
   readonly #asked = new Map<number, WaitingRead>();
   /** Confirmed reads, by the index up to which entries must be applied before they run. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
@@ -110,7 +110,7 @@ export class ReadQueue {
     this.#addConfirmed(this.#waiting(0, call, read, minIndex), minIndex);
   }
 
-  /** Records that a quorum has confirmed every read up to `ticket`. */
+  /** Records that a quorum has confirmed all reads with a number up to `ticket`. */
   confirm({ ticket, index }: ReadsReady): void {
     for (const waiting of this.#asked.values()) {
       if (waiting.ticket > ticket) break;
@@ -120,8 +120,8 @@ export class ReadQueue {
   }
 
   /**
-   * Runs the confirmed reads whose index is not after `at`, the position of the last applied entry.
-   * Returns whether the time slice ended before all of these reads had run.
+   * Runs the confirmed reads that need no entries after `at`, the position of the last applied
+   * entry. Returns whether the time slice ended before all of these reads had run.
    */
   serve(at: Position): boolean {
     const until = this.#clock.now() + SLICE_MS;

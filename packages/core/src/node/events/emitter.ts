@@ -13,7 +13,7 @@ const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
  * Throws `KONTIKI_BAD_OPTION` if the options are invalid. `known` contains the names of all
- * options. An aborted signal is valid. In this case, the caller adds no listener.
+ * options. A signal that is already aborted is valid, but the caller then adds no listener.
  */
 export function checkListenerOptions(options: ListenerOptions, known: object = listenerOptions): void {
   const refused = refuseOptions(options, known);
@@ -46,7 +46,7 @@ export class Emitter<Events extends object> {
     if (typeof listener !== 'function') throw badOption(`A listener must be a function, not ${describe(listener)}.`);
     checkListenerOptions(options);
     const { signal } = options;
-    // Each call adds a separate listener, even if the function is the same.
+    // Each call adds a separate listener, even if the same function is passed again.
     const own = (event: Events[Name]): void => listener(event);
     const remove = (): void => {
       listeners.delete(own);
@@ -58,7 +58,10 @@ export class Emitter<Events extends object> {
     return remove;
   }
 
-  /** Resolves with the next event with this name. Never resolves if the signal is aborted first. */
+  /**
+   * Resolves the next time an event with this name is emitted. Never settles if the signal is
+   * aborted first.
+   */
   next<Name extends keyof Events>(name: Name, signal: AbortSignal): Promise<Events[Name]> {
     return new Promise((resolve) => {
       const remove = this.on(

@@ -11,9 +11,11 @@ import { checkListenerOptions, type Emitter, type ListenerOptions } from './emit
 import type { NodeEvents } from './events.js';
 import { interruptible } from './interruptible.js';
 
-/** Options of `committed`. */
+/** Options for `committed`. */
 export interface FeedOptions extends ListenerOptions {
-  /** The index of the first entry. Default: the entry after the last applied one. */
+  /**
+   * The index of the first entry to return. Default: that of the entry after the last applied one.
+   */
   readonly from?: number | undefined;
 }
 
@@ -30,12 +32,14 @@ export interface Committed<Result> extends Position {
   readonly result?: Result;
 }
 
-/** Maximum number of results in memory. Consumers that are further behind receive no results. */
+/**
+ * Maximum number of results kept in memory. Consumers that are further behind receive no results.
+ */
 const MAX_RESULTS = 256;
 /** Maximum bytes of entries that a feed reads at once. */
 const PAGE_BYTES = 256 * 1024;
 
-/** The parts of a node that feeds use. */
+/** The parts of a node that its feeds use. */
 interface FeedParts {
   readonly log: RaftLog;
   readonly store: Pick<LogStore, 'read'>;
@@ -110,7 +114,7 @@ export class Feeds<Result> {
     return this.#results.has(index) ? { ...applied, result: this.#results.get(index) as Result } : applied;
   }
 
-  /** Returns entries from `next` on, at least one. */
+  /** Returns at least one entry, from `next` on. */
   async #page(next: number): Promise<readonly Entry[]> {
     const { log, store } = this.#parts;
     const held = log.slice(next, log.applied, PAGE_BYTES)?.entries;

@@ -40,7 +40,7 @@ function checkWatch(name: unknown, options: ListenerOptions): void {
 
 /**
  * Yields the current value of an event, and then each new value. A slow consumer receives only the
- * newest value, so the memory of a watcher is bounded. Ends when the node ends. Rejects with
+ * newest value, so a watcher uses a bounded amount of memory. Ends when the node ends. Rejects with
  * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if there is no current
  * value for the event.
  */

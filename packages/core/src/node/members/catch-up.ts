@@ -9,7 +9,7 @@ import type { Operations } from '../calls/operations.js';
  */
 const MAX_ROUNDS = 10;
 
-/** The progress of a new server that receives the leader's log. */
+/** The progress of a new server that is receiving the leader's log. */
 export interface CatchUpProgress {
   readonly id: ServerId;
   /** The index up to which the new server has stored the leader's log durably. */
@@ -28,8 +28,8 @@ interface Learner {
 
 /**
  * Waits until a learner has received the leader's log. The wait is divided into rounds. A round
- * ends when the learner has all entries that were in the log when the round started. A round that
- * takes less than an election timeout is the last round (thesis §4.2.1). Resolves with false if
+ * ends when the learner has all entries that were in the log when the round started. The last round
+ * is the first one that takes less than an election timeout (thesis §4.2.1). Resolves with false if
  * this server is no longer the leader.
  */
 export async function catchUp(

@@ -6,8 +6,8 @@ import type { Raft } from '../../protocol/raft.js';
 import { refusalError } from '../calls/refusals.js';
 
 /**
- * Returns the error for a leader that does not know every member's version of the state machine's
- * behavior.
+ * Returns the error for a leader that does not know which version of the state machine's behavior
+ * every member has.
  */
 export function behaviorUnknown(raft: Raft, refusal: ChangeRefusal, situation: () => string): KontikiError {
   if (refusal.refused !== 'silent') return changeRefused(raft, refusal, situation);

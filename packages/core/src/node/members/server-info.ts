@@ -20,8 +20,8 @@ export function serverInfo(
 }
 
 /**
- * Returns the reason why no transport would accept the addresses, as a sentence fragment. Returns
- * undefined if none of the addresses is blank and all are different.
+ * Returns the reason why no transport would accept the addresses, as a sentence fragment: one is
+ * blank, or two are the same. Returns undefined otherwise.
  */
 export function addressFault(servers: Iterable<readonly [ServerId, ServerInfo]>): string | undefined {
   const owners = new Map<string, ServerId>();

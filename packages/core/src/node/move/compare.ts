@@ -7,7 +7,7 @@ import { entriesLength, membershipLength, writeEntries, writeMembership } from '
 import { Writer } from '../../wire/writer.js';
 import { readEntries } from '../read-entries.js';
 
-/** Maximum bytes of entries per read and write. */
+/** Maximum bytes of entries to read and write at once. */
 const PAGE_BYTES = 1024 * 1024;
 
 /** The stores of one server. */
@@ -16,7 +16,7 @@ export interface Stores {
   readonly snapshots?: SnapshotStore | undefined;
 }
 
-/** The stores of one server after `open`, with their contents. */
+/** The stores of one server once they are open, with their contents. */
 export interface OpenStores {
   readonly log: LogStore;
   readonly state: LogState;
@@ -28,7 +28,7 @@ export interface OpenStores {
 /** The progress of moving a server to other stores. */
 export interface MoveProgress {
   readonly step: 'copying snapshots' | 'copying entries' | 'comparing snapshots' | 'comparing entries';
-  /** The completed part of this step, in bytes of snapshots or in number of entries. */
+  /** How much of this step has been completed, as a number of snapshot bytes or entries. */
   readonly done: number;
   readonly total: number;
 }
@@ -36,7 +36,7 @@ export interface MoveProgress {
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
 /**
- * Opens stores, calls `use`, and resolves with its result. Finally closes every store that it
+ * Opens the stores, calls `use`, and resolves with the result. Finally, closes every store that it
  * opened, even after an error.
  */
 export async function withOpenStores<T>(

@@ -27,7 +27,7 @@ export interface ServerContents {
    * server is blank.
    */
   readonly last: Position;
-  /** The index up to which the server knows that entries are committed. */
+  /** The index up to which this server knows the entries to be committed. */
   readonly committed: number;
   /** The newest membership in the log, committed or not. Undefined if the server is blank. */
   readonly membership: MembershipAt | undefined;
@@ -38,15 +38,15 @@ export interface ServerContents {
   readonly store: StoreId | undefined;
   /** The newest intact snapshot, with which the server would start. */
   readonly snapshot: SnapshotInfo | undefined;
-  /** The ids of all damaged snapshots that are newer than the newest intact snapshot. */
+  /** The ids of all damaged snapshots that are newer than the newest intact one. */
   readonly damaged: readonly string[];
 }
 
 /**
  * Reports the contents of the log and the snapshots of a stopped server, and checks every byte of
  * the newest snapshot. To find the server with the newest log, compare the `last` positions of
- * several servers by term, then by index. Rejects with the same errors as starting the server
- * would. Always closes the stores.
+ * several servers by term, then by index. Rejects with the same errors that starting the server
+ * would cause. Always closes the stores.
  */
 export function inspectServer(log: LogStore, options: InspectOptions): Promise<ServerContents> {
   const { snapshots } = options;
@@ -63,19 +63,16 @@ export function inspectServer(log: LogStore, options: InspectOptions): Promise<S
   );
 }
 
-/** The state of a log, and the snapshot with which the server would start. */
+/** The state of a log, and the snapshot that the server would start with. */
 export interface Survey extends Pick<ServerContents, 'snapshot' | 'damaged'> {
   readonly state: LogState;
-  /**
-   * Whether the snapshot replaces the log, because a crash interrupted the installation of the
-   * snapshot.
-   */
+  /** Whether the snapshot replaces the log, because a crash interrupted its installation. */
   readonly isReplaced: boolean;
 }
 
 /**
- * Returns the newest intact snapshot, and the state that the log would have after starting with
- * this snapshot.
+ * Returns the newest intact snapshot, and the state that the log would have after a start with this
+ * snapshot.
  */
 export async function survey({ state, store, snapshots }: OpenStores, signal: AbortSignal): Promise<Survey> {
   checkLogMatches(state, snapshots);

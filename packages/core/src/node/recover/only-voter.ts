@@ -5,8 +5,9 @@ import { addressFault } from '../members/server-info.js';
 import { badOption } from '../options.js';
 
 /**
- * Returns the first membership of a recovered or restored cluster with only one server. It follows
- * the membership `previous`. Throws `KONTIKI_BAD_OPTION` if the address or the metadata is invalid.
+ * Returns the first membership of a recovered or restored cluster with only one server. This
+ * membership follows `previous`. Throws `KONTIKI_BAD_OPTION` if the address or the metadata is
+ * invalid.
  */
 export function onlyVoter(id: ServerId, info: Member, previous: Membership): Membership {
   const servers = [[id, info]] as const;

@@ -38,7 +38,7 @@ const restoreOptions: Names<RestoreOptions> = {
  * Resolves with the restored snapshot when all data is durable. Other servers can then join the
  * cluster.
  *
- * After an error or a crash, the server is either restored or still blank. In that case call this
+ * After an error or a crash, the server is either restored or still blank. In that case, call this
  * function again with the same options. The second call completes the restore, or rejects with
  * `KONTIKI_NOT_BLANK` if the log already contains the snapshot. Rejects with
  * - `KONTIKI_CORRUPT` if the snapshot is damaged,
@@ -100,7 +100,7 @@ async function restoreInto(
   }
 }
 
-/** Returns the description of the restored snapshot, adapted to its new cluster. */
+/** Returns the description of the restored snapshot, adapted to the new cluster. */
 function restoredMeta(
   { id, cluster: old, last, membership: { membership: previous }, version }: SnapshotMeta,
   { cluster, server, address, metadata = '' }: RestoreOptions,
@@ -124,7 +124,7 @@ function restoredMeta(
 
 /**
  * Returns the snapshot that an interrupted call has already completed. Throws if the store contains
- * any other snapshot.
+ * a different snapshot.
  */
 function findFinished(
   held: readonly SnapshotInfo[],

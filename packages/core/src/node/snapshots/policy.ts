@@ -13,17 +13,17 @@ export interface SnapshotPolicy {
    */
   readonly maxBytes: number;
   /**
-   * Maximum age of the previous snapshot, in milliseconds. After this time, a new snapshot is taken
-   * if any entries have been applied since. Default: no maximum.
+   * Maximum age of the previous snapshot, in milliseconds. When it reaches this age, a new snapshot
+   * is taken if any entries have been applied since. Default: no maximum.
    */
   readonly maxAgeMs: number;
   /**
    * Number of trailing entries that stay in the log after a snapshot, provided that they are in
-   * memory. These entries save followers that are only a few entries behind from needing a
+   * memory. With these entries, followers that are only a few entries behind do not need a
    * snapshot. Default 200.
    */
   readonly trailingEntries: number;
-  /** Maximum total size of these trailing entries, in bytes. Default 4 MiB. */
+  /** Maximum total size of the trailing entries, in bytes. Default 4 MiB. */
   readonly trailingBytes: number;
   /** Number of snapshots to keep. Default 2. */
   readonly keep: number;

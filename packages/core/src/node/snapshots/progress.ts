@@ -28,7 +28,7 @@ export class ProgressMeter {
 
   /**
    * Records the number of bytes that the receiver already had before this transfer. These bytes do
-   * not count toward the transfer rate. Only the first call has an effect.
+   * not count toward the transfer rate. Only the first call of this method has an effect.
    */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;

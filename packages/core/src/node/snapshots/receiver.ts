@@ -18,12 +18,12 @@ const MAX_QUEUED = 16 * 1024 * 1024;
 export interface ReceiverOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Tells the leader that this server has all bytes before `offset`. */
+  /** Acknowledges to the leader that this server has all bytes before `offset`. */
   readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
   /** Called when the snapshot is complete and durable. */
   readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
   readonly onProgress: (progress: SnapshotProgress) => void;
-  /** Called when a transfer has been abandoned. The leader will offer a snapshot again. */
+  /** Called when a transfer has been abandoned. The leader will offer a snapshot again later. */
   readonly onTransferFailed: (error: Error) => void;
 }
 
@@ -35,8 +35,8 @@ interface Incoming {
   /** The writer of the snapshot; undefined while the store creates the writer. */
   writer: SnapshotWriter | undefined;
   /**
-   * The offset after the accepted bytes. The bytes before `written` have already been passed to the
-   * store.
+   * The offset after the last accepted byte. The bytes before `written` have already been passed to
+   * the store.
    */
   next: number;
   written: number;
@@ -49,15 +49,15 @@ interface Incoming {
 }
 
 /**
- * Receives one snapshot at a time and stores its chunks in order. Drops a chunk that arrives out of
- * order or exceeds the queue. The sender then sends the chunk again.
+ * Receives one snapshot at a time and stores its chunks in order. Drops chunks that arrive out of
+ * order or do not fit into the queue. The sender sends them again.
  */
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #incoming: Incoming | undefined;
   /**
-   * The newest snapshot writer. Until the writer of the incoming snapshot is created, this is the
-   * writer of an earlier snapshot.
+   * The newest snapshot writer. Until the writer for the incoming snapshot has been created, this
+   * is the writer of an earlier snapshot.
    */
   #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -121,7 +121,7 @@ export class SnapshotReceiver {
     if (this.#incoming !== undefined && this.#incoming.meta.last.index <= index) this.abandon();
   }
 
-  /** Abandons the incoming snapshot and removes the bytes stored so far. */
+  /** Abandons the incoming snapshot and removes the bytes that have been stored so far. */
   abandon(): void {
     this.#incoming = undefined;
     this.#work = this.#work

@@ -5,8 +5,8 @@ import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
 /**
- * Number of bytes per chunk. Stores read snapshots in chunks of this size. A frame with one chunk
- * stays below 256 KiB.
+ * Number of bytes per chunk. This is the size of the chunks in which stores read snapshots. A frame
+ * with one chunk stays below 256 KiB.
  */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
 /** Maximum number of times that the answer timeout is doubled. */
@@ -27,8 +27,8 @@ export interface SenderOptions {
   /** Returns the current rate limit in bytes per second. */
   readonly bytesPerSecond: () => number;
   /**
-   * Sends a message to the peer. Returns false if the peer no longer needs the snapshot for this
-   * stream.
+   * Sends a message to the peer. Returns false if the stream has ended, so that the peer no longer
+   * needs the snapshot.
    */
   readonly send: (body: SnapshotBody) => boolean;
   /** Called when the peer has acknowledged `bytes` of the snapshot. */
@@ -41,7 +41,7 @@ export interface SenderOptions {
 /**
  * Sends a snapshot to one peer. The sender offers the snapshot, learns from the answer how many
  * bytes the peer already has, and sends the remaining bytes within a window. If a message is lost,
- * the peer stops answering. After a timeout the sender offers the snapshot again, and resumes at
+ * the peer stops answering. After a timeout, the sender offers the snapshot again, and resumes at
  * the offset in the peer's answer.
  */
 export class SnapshotSender {
@@ -63,7 +63,7 @@ export class SnapshotSender {
    */
   #pass = 0;
   #closed = false;
-  /** The time, in milliseconds, when the rate limit allows another chunk. */
+  /** The time, in milliseconds, from which the rate limit allows another chunk. */
   #nextAt = 0;
   /**
    * Maximum bytes in flight. Starts at one chunk, grows with every answer, and returns to one chunk
@@ -77,7 +77,7 @@ export class SnapshotSender {
    */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** The offset up to which bytes have been sent at least once. */
+  /** The offset up to which all bytes have been sent at least once. */
   #highest = 0;
   /**
    * The chunk whose answer is being timed. Only chunks that are sent for the first time are timed,
@@ -102,7 +102,7 @@ export class SnapshotSender {
     this.#offer();
   }
 
-  /** Called when the peer acknowledges the bytes of the snapshot before `offset`. */
+  /** Called when the peer acknowledges all bytes of the snapshot before `offset`. */
   onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#offering) {
@@ -141,8 +141,8 @@ export class SnapshotSender {
   }
 
   /**
-   * Ends the current pass and forgets the bytes in flight. The peer's next answer contains the
-   * offset that the peer has reached.
+   * Ends the current pass and forgets the bytes in flight. The peer's next answer reports the
+   * offset that it has reached.
    */
   #forgetInFlight(): void {
     this.#pass += 1;
@@ -152,7 +152,9 @@ export class SnapshotSender {
     this.#endRest();
   }
 
-  /** Sets the answer timeout to twice the time that the peer took to answer the timed chunk. */
+  /**
+   * Sets the answer timeout to twice the time that the peer took to acknowledge the timed chunk.
+   */
   #adaptTimeout(): void {
     if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
     const { clock, answerTimeoutMs } = this.#options;

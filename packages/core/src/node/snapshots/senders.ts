@@ -47,7 +47,7 @@ export class SnapshotSenders {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
   /**
-   * The peers that are waiting for the next snapshot, each with the stream for which it needs that
+   * The peers that are waiting for the next snapshot, each with the stream for which it needs the
    * snapshot.
    */
   readonly #unserved = new Map<ServerId, number>();
@@ -145,8 +145,9 @@ export class SnapshotSenders {
 
   /**
    * Checks all bytes of a snapshot once. Called when a peer requests the whole snapshot again,
-   * because the peer may have found damage. Peers check every byte of a snapshot, but the sender
-   * does not. Without this check, a damaged snapshot would be offered and refused forever.
+   * because the peer may have found that it is damaged. Peers check every byte of a snapshot, but
+   * the sender does not. Without this check, a damaged snapshot would be offered and refused
+   * forever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
     const { id } = snapshot;

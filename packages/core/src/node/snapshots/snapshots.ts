@@ -19,7 +19,7 @@ import { SnapshotReceiver } from './receiver.js';
 import { SnapshotSenders } from './senders.js';
 import type { SnapshotTaker } from './taker.js';
 
-/** Milliseconds to wait after a failed snapshot before the next attempt. */
+/** Milliseconds to wait before taking a snapshot again after a failed attempt. */
 const RETRY_MS = 10_000;
 /**
  * The index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the
@@ -42,10 +42,11 @@ export interface SnapshotsOptions {
   readonly newest: SnapshotInfo | undefined;
   /** Ids of the snapshots that were damaged when the node started. */
   readonly damaged: readonly string[];
-  /** The version of the state machine. */
+  /** The version of the state machine's snapshots. */
   readonly version: number;
   /**
-   * The kind of the node's snapshot compression; undefined if the node does not compress snapshots.
+   * The kind of compression that the node uses for snapshots; undefined if it does not compress
+   * them.
    */
   readonly compression: number | undefined;
   /** Called after an input to the protocol, in order to schedule a turn. */
@@ -68,7 +69,7 @@ export class Snapshots {
   readonly #senders: SnapshotSenders;
   readonly #timer: Timer;
   #newest: SnapshotInfo | undefined;
-  /** Ids of damaged snapshots, which are removed as soon as there is another snapshot. */
+  /** Ids of damaged snapshots, which are removed as soon as another snapshot is durable. */
   readonly #damaged: Set<string>;
   /** The id of the most recently offered snapshot that this server cannot restore. */
   #refused: string | undefined;
@@ -76,7 +77,7 @@ export class Snapshots {
   #installing: SnapshotInfo | undefined;
   /**
    * The last index of the second newest snapshot. The log may be compacted up to this index even if
-   * a peer still needs the entries.
+   * a peer still needs these entries.
    */
   #previousIndex = 0;
   #taking: Promise<SnapshotInfo> | undefined;
@@ -166,7 +167,7 @@ export class Snapshots {
     this.#options.events.emit('snapshotInstalled', { index, bytes: info.bytes });
   }
 
-  /** Stops taking and sending snapshots, and abandons the snapshots in progress. */
+  /** Stops taking and sending snapshots, and abandons those in progress. */
   stop(): void {
     this.#closed = true;
     this.#timer.close();
@@ -199,8 +200,8 @@ export class Snapshots {
   }
 
   /**
-   * Takes another snapshot to replace a damaged snapshot. The log may no longer contain the entries
-   * before the end of the damaged snapshot.
+   * Takes a new snapshot to replace a damaged one. The log may no longer contain the entries that
+   * the damaged snapshot covers.
    */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
@@ -353,7 +354,7 @@ export class Snapshots {
 
   /**
    * Called when a received snapshot is durable. Replaces the log with the snapshot, unless the log
-   * contains the snapshot's entries by now.
+   * already contains the entries that it covers.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, onFailure } = this.#options;

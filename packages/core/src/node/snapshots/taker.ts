@@ -24,7 +24,7 @@ export interface TakerOptions {
   readonly timeout: number;
 }
 
-/** A read of the machine's state as it was between two batches. */
+/** A read of the state machine's state between two batches. */
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
@@ -34,7 +34,7 @@ interface Reading {
 
 /**
  * Takes snapshots, one at a time. A snapshot contains the state between two batches, even if later
- * batches are applied while the snapshot is written.
+ * batches are applied while it is being written.
  */
 export class SnapshotTaker {
   readonly #options: TakerOptions;

@@ -2,7 +2,7 @@ const MiB = 1024 * 1024;
 /** Maximum number of snapshot bytes in flight to all peers together. */
 const MAX_BYTES = 16 * MiB;
 /**
- * Maximum number of snapshot bytes in flight to one peer, even if few peers are receiving a
+ * Maximum number of snapshot bytes in flight to one peer, even if only a few peers are receiving a
  * snapshot.
  */
 const MAX_BYTES_PER_PEER = 4 * MiB;
@@ -27,8 +27,8 @@ export class SnapshotWindow {
   }
 
   /**
-   * Reserves room to send a chunk to a peer that has `own` bytes in flight. Returns false if there
-   * is currently no room.
+   * Reserves room to send a chunk to a peer that has `own` bytes in flight. Returns false if the
+   * window has no room at the moment.
    */
   take(bytes: number, own: number): boolean {
     const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);

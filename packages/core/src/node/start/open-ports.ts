@@ -4,9 +4,9 @@ import type { NodeOptions } from '../options.js';
 import { alignStores, type AlignedStores } from './align-stores.js';
 
 /**
- * Opens the stores and aligns them, and calls `start` with the result. If `start` or an earlier
- * step fails, closes the ports that this call has opened, and rejects. Does not close other ports,
- * because another node may be using them.
+ * Opens the stores, makes them consistent, and calls `start` with the result. If `start` or an
+ * earlier step fails, closes the ports that this call has opened, and rejects. Does not close other
+ * ports, because another node may be using them.
  */
 export async function openPorts<Result, T>(
   options: NodeOptions<Result>,
