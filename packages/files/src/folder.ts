@@ -6,7 +6,7 @@ export interface File {
   /** Returns the size of the file in bytes. */
   size(): Promise<number>;
   /**
-   * Writes all of `bytes` at `offset`, extending the file if needed. The call is synchronous,
+   * Writes all of `bytes` at `offset`, extending the file if needed. This method is synchronous,
    * because it takes only microseconds. The bytes are durable only after `datasync`.
    */
   write(bytes: Uint8Array, offset: number): void;
@@ -23,7 +23,10 @@ export interface File {
   datasync(): Promise<void>;
   /** Reads up to `length` bytes at `offset`. Returns fewer bytes only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Fills the file with zeros up to `size` and makes them durable. Rejects if the disk is full. */
+  /**
+   * Fills the file with zeros up to `size` bytes, and makes them durable. Rejects if the disk is
+   * full.
+   */
   allocate(size: number): Promise<void>;
   /** Closes the file. Does nothing if the file is already closed. */
   close(): Promise<void>;
@@ -36,7 +39,7 @@ export interface Lock {
 
 /** A folder with the files of a store. File names contain no slashes. */
 export interface Folder {
-  /** The path of the folder, for messages. */
+  /** The path of the folder, used in messages. */
   readonly path: string;
   /** Returns the names of all files in the folder. */
   list(): Promise<string[]>;
@@ -57,7 +60,10 @@ export interface Folder {
    * `sync`.
    */
   remove(name: string): Promise<void>;
-  /** Resolves when all files created, renamed or removed before this call are durably so. */
+  /**
+   * Resolves when all earlier changes to the names in the folder (created, renamed and removed
+   * files) are durable.
+   */
   sync(): Promise<void>;
   /**
    * Locks the folder against all other processes. Several users in this process share the lock if
@@ -67,7 +73,7 @@ export interface Folder {
   lock(use: string): Promise<Lock>;
 }
 
-/** The error with which `Folder.lock` rejects if the folder is in use. */
+/** The error that `Folder.lock` rejects with if the folder is already in use. */
 export class FolderLockedError extends Error {
   readonly code = 'KONTIKI_LOCKED';
 

@@ -37,7 +37,7 @@ export class NodeFile implements File {
 
   write(bytes: Uint8Array, offset: number): void {
     // The operating system may write fewer bytes than requested. If the disk is full, the next call
-    // then reports the error.
+    // reports the error.
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
     } catch (error) {
@@ -82,7 +82,8 @@ export class NodeFile implements File {
   }
 
   /**
-   * The current path of the file. On Linux, this is the new path after the file has been renamed.
+   * The current path of the file. If the file has been renamed, this is its new path on Linux, and
+   * its old path elsewhere.
    */
   get #currentPath(): string {
     try {

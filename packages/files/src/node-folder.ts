@@ -16,7 +16,7 @@ interface SharedLock {
   readonly uses: Set<string>;
 }
 
-/** Locks held by this process, keyed by the real path of the folder. */
+/** Locks held by this process, keyed by the folder's real path. */
 const sharedLocks = new Map<string, SharedLock>();
 
 class NodeFolder implements Folder {
@@ -121,14 +121,14 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Opens the folder at `path`. Creates the folder if it does not exist, with access for its owner
- * only. The folder's name is durable when the promise resolves.
+ * Opens the folder at `path`. If the folder does not exist, creates it so that only its owner can
+ * access it. The folder's name is durable when the promise resolves.
  */
 export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
     throw new Error('Kontiki does not store files on Windows, because their durability has not been tested there.');
   }
-  // An empty path would mean the current directory.
+  // An empty path would refer to the current directory.
   if (path === '') throw new TypeError('The path of a folder must not be empty.');
   const absolute = resolve(path);
   const created = await createFolder(absolute);

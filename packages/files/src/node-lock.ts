@@ -16,7 +16,7 @@ import { provesDeath, viewOf } from './node-view.js';
 const VISIBLE = 'lock-';
 const VIEW = /^lock-[0-9a-f]{16}-(.+)$/;
 /**
- * The name prefix of sockets that may not be listening yet. Other processes ignore these sockets.
+ * The name prefix of sockets that may not be listening yet. Other processes ignore such sockets.
  */
 const STARTING = '.starting-';
 /**
@@ -74,7 +74,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   return { release };
 }
 
-/** The lock sockets in a folder. */
+/** The sockets in a folder that processes use to lock it. */
 class Sockets {
   readonly #folder: string;
   readonly #view: string;
@@ -113,7 +113,7 @@ class Sockets {
   }
 
   /**
-   * Resolves when the process of the socket `other` has given up or has died. Rejects if that
+   * Resolves when the process behind the socket `other` has given up or died. Rejects if that
    * process holds the lock, does not answer, may be alive but unreachable, or is contending with a
    * lower name.
    */

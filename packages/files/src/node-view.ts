@@ -10,9 +10,9 @@ const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
 const LOCAL = '-local';
 
 /**
- * Describes how this process reaches a folder. The result identifies the current boot of the kernel
- * and the device of the folder's file system, and states whether that file system is local. It is
- * short enough for a file name.
+ * Returns a description of how this process reaches a folder. The description identifies the
+ * current boot of the kernel and the device of the folder's file system, and states whether that
+ * file system is local. It is short enough for a file name.
  *
  * A Unix socket can be reached only through the kernel and the file system on which its process
  * listens. A process on another machine, or behind a FUSE or overlay mount, sees the same socket

@@ -2,7 +2,7 @@ import { unlink } from 'node:fs/promises';
 
 /**
  * Removes a file if it exists. Uses `unlink`, because once `rm` has removed a socket, Node 20 no
- * longer resolves the symbolic links of modules that are imported later.
+ * longer resolves the symbolic links in the paths of modules that are imported later.
  */
 export async function removeFile(path: string): Promise<void> {
   try {

@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url';
 
 const CHILD = fileURLToPath(new URL('lock-child.mjs', import.meta.url));
 
-/** A process that tries to lock a folder, and holds the lock until its input ends. */
+/** A process that tries to lock a folder, and holds the lock until its standard input ends. */
 export interface Starter {
   readonly process: ChildProcess;
-  /** Resolves with "won" or an error code. */
+  /** Resolves with "won" if the process gets the lock, and with an error code otherwise. */
   readonly answer: Promise<string>;
   /** Resolves with the whole output of the process once it has ended. */
   readonly output: Promise<string>;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The reason why a body is unavailable: it exceeds its maximum length, or it is incomplete. */
+/** The reason why a body is unavailable: it exceeds the maximum length, or it is incomplete. */
 export type BodyFault = 'large' | 'cut';
 
 /** Reads the body of a request or response into memory, up to a maximum length. */
@@ -12,9 +12,9 @@ export class Body {
    */
   readonly #announced: number;
   /**
-   * A buffer that starts with the bytes received so far. Chunks are copied instead of kept.
-   * Otherwise, each byte from a client that sends single bytes would use about a hundred bytes of
-   * memory.
+   * A buffer that starts with the bytes received so far. Chunks are copied into it instead of being
+   * kept. Otherwise, a client that sends single bytes would make each of them use about a hundred
+   * bytes of memory.
    */
   #bytes: Buffer = Buffer.alloc(0);
   #received = 0;

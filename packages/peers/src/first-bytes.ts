@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 
 /**
  * Makes a server start TLS on a connection only when the first bytes arrive. In a flood of
- * connections, most of them send nothing. Without TLS, they cost only a fraction of the time and
- * memory. If nothing arrives within `timeoutMs`, closes the connection and calls `onSilent`.
+ * connections, most send nothing. As long as TLS has not started, they cost only a fraction of the
+ * time and memory. If nothing arrives within `timeoutMs`, closes the connection and calls
+ * `onSilent`.
  */
 export function startTlsOnFirstBytes(server: HttpsServer, timeoutMs: number, onSilent: (socket: Socket) => void): void {
   const [startTls] = server.listeners('connection') as [(socket: Socket) => void];

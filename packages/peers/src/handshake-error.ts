@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 
 /**
- * The reasons for which a server refuses a connection. The reason is sent in the header
+ * The reasons for which a server refuses a connection. A refusal names its reason in the header
  * `kontiki-refused`.
  */
 export type HandshakeErrorReason =
@@ -11,13 +11,13 @@ export type HandshakeErrorReason =
   | 'version'
   /** The other server belongs to another cluster. */
   | 'cluster'
-  /** The connection reached a different server than intended. */
+  /** The connection reached a server other than the intended one. */
   | 'receiver'
   /** The other server has this server's own id. */
   | 'self'
   /** The clusters have the same id, but started with different lists of servers. */
   | 'genesis'
-  /** The cluster was recovered, but without one of the two servers. */
+  /** The cluster was recovered without one of the two servers. */
   | 'epoch'
   /** The request comes from a web browser. */
   | 'browser'

@@ -6,16 +6,16 @@ import { HandshakeError } from './handshake-error.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * The version of the handshake. A server refuses all other versions. The version will not change,
- * because the header `kontiki-framing` negotiates everything that follows.
+ * The version of the handshake. A server refuses all other versions. This version will never
+ * change, because everything after the handshake is negotiated in the header `kontiki-framing`.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
  * before any message is accepted. The headers name the cluster, the sending server and the intended
  * receiver, so a wrong address is detected immediately. They also contain the sender's genesis and
  * its incarnation, a random number drawn at each start. The genesis is the checksum of the
  * cluster's first entry. It distinguishes clusters with the same id that were bootstrapped with
- * different lists of servers. A blank server has no genesis yet and learns it from the log; see
- * `isHandshakeOutdated`. The handshake identifies servers. `PeerSecurity` authenticates them.
+ * different lists of servers. A blank server has no genesis yet, and learns it later from the log
+ * (see `isHandshakeOutdated`). The handshake identifies servers. `PeerSecurity` authenticates them.
  *
  * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers with
  * different epochs refuse each other, so that servers that were left behind cannot disturb the
@@ -23,9 +23,9 @@ import type { Context } from './peer-transport.js';
  * is not in any membership yet sends `any`, because the log that it is receiving may contain
  * earlier epochs.
  *
- * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
- * Both servers choose the highest version that is in both ranges. A server that sends no range
- * supports version 1. Headers with unknown names are ignored.
+ * `kontiki-framing` is the range of frame versions that a server supports, for example `1-2`. Both
+ * servers choose the highest version that is in both ranges. A server that sends no range supports
+ * version 1. Headers with unknown names are ignored.
  *
  * `kontiki-addresses` contains the addresses that servers announced, including the sender's own. It
  * is used only after the sender has been authenticated.
@@ -35,9 +35,9 @@ export const PROTOCOL_VERSION = 1;
 /** The contents of a handshake. */
 export interface Hello {
   readonly cluster: string;
-  /** The server that sent the handshake. */
+  /** The id of the server that sent the handshake. */
   readonly from: ServerId;
-  /** The server that `from` intends to reach. */
+  /** The id of the server that `from` intends to reach. */
   readonly to: ServerId;
   readonly incarnation: number;
   /** The checksum of the cluster's first entry. It is undefined while `from` is blank. */
@@ -47,7 +47,7 @@ export interface Hello {
    * while the server has no epoch yet.
    */
   readonly epoch: string | undefined;
-  /** The version in which both servers encode frames after the handshake. */
+  /** The frame version that both servers use after the handshake. */
   readonly framing: number;
   /** The announced addresses from the header, not parsed yet. */
   readonly addresses: string | readonly string[] | undefined;
@@ -179,8 +179,9 @@ export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
 /**
  * Returns whether the two servers must repeat their handshake, because this server has learned its
  * genesis or its epoch since the last handshake. `now` holds this server's current values, and
- * `sent` and `received` those of the last handshake. A value that was already sent needs no new
- * handshake, because the other server has checked it. Nor does a value that was already received.
+ * `sent` and `received` those of the last handshake. If the last handshake already contained a
+ * value, in either direction, that value needs no new handshake, because one of the servers has
+ * checked it.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];
@@ -210,7 +211,7 @@ function parseHello(headers: Headers): Hello {
   };
 }
 
-/** Returns the highest version of frames that both servers support. */
+/** Returns the highest frame version that both servers support. */
 function chooseFraming(range: string | readonly string[]): number {
   const [, min, max] = (typeof range === 'string' ? FRAMING_RANGE.exec(range) : undefined) ?? [];
   if (min === undefined || max === undefined || Number(min) > Number(max)) {

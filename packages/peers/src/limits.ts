@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 
-/** Number of ticks without any data after which a connection or a peer is considered dead. */
+/** Number of ticks after which a connection or a peer that has sent nothing is considered dead. */
 export const SILENT_TICKS = 5;
 
 /** Limits on peers and on all other clients that can reach a transport's port. */
@@ -18,8 +18,8 @@ export interface PeerLimits {
   readonly connections: number;
   /**
    * Maximum number of connections without a completed handshake. Above this limit, the transport
-   * finds the network with the most of these connections and closes the oldest one from it. A
-   * network is an IPv4 address or the first 64 bits of an IPv6 address. Default 64.
+   * closes the oldest of these connections from the network that has the most of them. A network is
+   * an IPv4 address or the first 64 bits of an IPv6 address. Default 64.
    */
   readonly unidentified: number;
   /** Maximum time to connect and complete the handshake. Default 3,000 ms. */

@@ -40,8 +40,8 @@ export function checkExposure(host: string, isAllowed: boolean): void {
 }
 
 /**
- * Starts listening. On failure, rejects with `KONTIKI_LISTEN`, with the system's error as its
- * `cause`.
+ * Starts listening. On failure, rejects with a `KONTIKI_LISTEN` error whose `cause` is the system's
+ * error.
  */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -4,11 +4,11 @@ import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 import type { SecurityOptions } from './security.js';
 
-/** The port and host on which the transport's own server listens. */
+/** The port and host that the transport's own server listens on. */
 export interface ListenOptions {
   /** The port number, or 0 to let the system choose one. `transport.port` is the actual port. */
   readonly port: number;
-  /** The name or address of the interface on which to listen. Default `127.0.0.1`. */
+  /** The name or address of the interface to listen on. Default `127.0.0.1`. */
   readonly host?: string | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface ListenOptions {
 export interface TransportOptions extends SecurityOptions {
   /** The transport's logger. Default: no logging. */
   readonly logger?: Logger | undefined;
-  /** Limits that override the defaults. */
+  /** Limits that differ from the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;
   /**
    * A random number generator for the delays between attempts. It returns uniformly distributed

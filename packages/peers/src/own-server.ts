@@ -27,8 +27,8 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake, keyed by the addresses and ports of both ends,
-   * oldest first. Any client that reaches the port can open such connections, so their number is
+   * Connections without a completed handshake, oldest first, keyed by the addresses and ports of
+   * both ends. Any client that reaches the port can open such connections, so their number is
    * limited. Above the limit, a new connection replaces one from the network that has the most of
    * them.
    */
@@ -97,8 +97,8 @@ export class OwnServer {
   }
 
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
-    // Either the client has closed the connection, or this server has closed it and counted the
-    // refusal.
+    // Either the client has closed the connection, or this server has closed it and has already
+    // counted the refusal.
     if (error.code === 'ECONNRESET' && !authorizationError) return;
     // The message contains only a Node.js or OpenSSL error code, and no text that a client can
     // choose.
@@ -114,7 +114,8 @@ export class OwnServer {
     // Do not count bytes that follow a refused request on the same connection as another refusal.
     if (refusal === undefined || !socket.writable) return void socket.destroy();
     logRefusal(this.#context, refusal, socket.remoteAddress);
-    // An earlier response has already started, so answering here would corrupt it.
+    // Another response is already being sent on this connection, so an answer here would corrupt
+    // it.
     if (socket.bytesWritten > 0) return void socket.destroy();
     const status = STATUSES.get(refusal.reason) ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());

@@ -32,7 +32,7 @@ export interface Context {
   readonly refusals: Refusals;
   /** Returns whether a server is in the membership. */
   readonly isMember: (id: ServerId) => boolean;
-  /** Topics on which a skipped message of an unknown kind has already been logged. */
+  /** Topics for which a skipped message of an unknown kind has already been logged. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Received) => void;
@@ -46,7 +46,7 @@ export interface Peer {
    * membership.
    */
   setAddress(address: string | undefined): void;
-  /** Queues messages. `flush` is called in the same turn of the event loop. */
+  /** Queues messages. The transport calls `flush` in the same turn of the event loop. */
   push(messages: readonly Message[]): void;
   /** Sends as many queued messages as the connections accept. */
   flush(): void;
@@ -71,8 +71,8 @@ export interface Listener {
 
 /**
  * The base class of transports that use sockets. It implements the `Transport` interface of
- * `@kontiki/core`. A subclass supplies the peers and the listener. A peer is created when it
- * appears in a membership or connects, and is removed when it has neither an address nor a
+ * `@kontiki/core`. A subclass supplies the peers and the listener. A peer object is created when
+ * the peer appears in a membership or connects, and is removed when it has neither an address nor a
  * connection. Messages sent in one turn of the event loop are queued and flushed together, so they
  * share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long
  * timeouts are counted in ticks, so that they need no timers of their own.
@@ -111,18 +111,16 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   }
 
   /**
-   * Returns a listener. `getPeer` returns the peer with the given id, and creates it if necessary.
+   * Creates a listener. `getPeer` returns the peer with the given id, and creates it if necessary.
    */
   protected abstract createListener(context: Context, getPeer: (id: ServerId) => P): Listener;
 
-  /**
-   * Returns a new peer, which calls `onIdle` when it has neither an address nor a connection left.
-   */
+  /** Creates a peer, which calls `onIdle` once it has neither an address nor a connection. */
   protected abstract createPeer(context: Context, id: ServerId, onIdle: () => void): P;
 
   /**
-   * The port on which the transport is listening, for example if the system chose the port.
-   * Undefined while it is not listening.
+   * The port on which the transport is listening, which is needed if the system chose the port.
+   * Undefined while the transport is not listening.
    */
   get port(): number | undefined {
     return this.#listener?.bound?.port;

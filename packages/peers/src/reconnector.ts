@@ -4,9 +4,9 @@ import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * Milliseconds after which a connection counts as stable, so that the delays start over after it is
- * lost. An outage that lasts at least this long is logged as a warning. In a shorter outage, the
- * peer may just be restarting.
+ * Milliseconds after which a connection counts as stable. When a stable connection is lost, the
+ * delays start over. An outage that lasts at least this long is logged as a warning. In a shorter
+ * outage, the peer may just be restarting.
  */
 const LASTING_MS = 5_000;
 
@@ -14,8 +14,8 @@ const LASTING_MS = 5_000;
  * Decides when to dial one peer at one address, and logs the results. The transport makes the
  * attempts in the `dial` callback, and reports the results by calling the `on…` methods. The first
  * attempt is made immediately. After each lost connection or failed attempt, the next attempt
- * follows a delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. A peer that connects to
- * this server is alive, so in that case `reconnectSoon` shortens the delay to `reconnectMinMs`.
+ * follows a delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. When a peer connects to
+ * this server, it is known to be alive, so `reconnectSoon` shortens the delay to `reconnectMinMs`.
  */
 export class Reconnector {
   readonly address: string;
@@ -42,7 +42,9 @@ export class Reconnector {
     this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
   }
 
-  /** Dials the peer. Called directly for the first attempt, and by a timer for later attempts. */
+  /**
+   * Dials the peer. Called directly for the first attempt, and by a timer for all later attempts.
+   */
   start(): void {
     this.#timer = undefined;
     if (this.#closed) return;
@@ -62,7 +64,7 @@ export class Reconnector {
     } catch (error) {
       const fault = dial === undefined ? 'its address in the membership is invalid' : 'the option dial has failed';
       this.#log('error', 'address', `cannot dial ${this.#peer}: ${fault}`, { error });
-      // A later attempt may succeed.
+      // A later attempt may succeed, so schedule one.
       if (dial !== undefined) this.onEnded();
       return undefined;
     }

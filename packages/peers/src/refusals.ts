@@ -18,7 +18,7 @@ export type RefusalReason =
   | 'method'
   /** The request is for a path that the server does not have. */
   | 'path'
-  /** The request does not ask for a WebSocket connection. */
+  /** The request does not ask to open a WebSocket connection. */
   | 'upgrade'
   /** A message or a response was too large, had too many parts, or could not be decoded. */
   | 'frame';
@@ -53,8 +53,9 @@ export function logRefusal(
 }
 
 /**
- * Returns the refusal for an error from Node's HTTP parser, which reads requests on a server and
- * responses on a client. Returns undefined for any other error, such as a lost connection.
+ * Returns the refusal for an error from Node's HTTP parser, which parses the requests that a server
+ * receives and the responses that a client receives. Returns undefined for any other error, such as
+ * a lost connection.
  */
 export function parserRefusal(code = ''): Refusal | undefined {
   switch (code) {

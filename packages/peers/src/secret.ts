@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { KontikiError } from '@kontiki/core';
 
 const MIN_BYTES = 32;
-/** Maximum length of a key. OpenSSL 3 accepts longer keys, but a longer key is not safer. */
+/** Maximum length of a key. OpenSSL 3 accepts longer keys, but they would not be safer. */
 const MAX_BYTES = 256;
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
@@ -11,7 +11,7 @@ export interface Secret {
   readonly key: Buffer;
   /**
    * The key's name, derived from a hash of the key. So several keys can be valid at the same time
-   * without being given names. A hash of 32 random bytes cannot be reversed.
+   * without having to be named. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }

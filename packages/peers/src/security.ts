@@ -80,15 +80,15 @@ type Mode =
 export class PeerSecurity {
   readonly #insecure: boolean;
   /**
-   * The names in the certificates of accepted connections. The check runs once per connection, and
-   * all requests on the connection use its result.
+   * For each accepted connection, the names in the client's certificate. The certificate is checked
+   * once per connection, and the result applies to all requests on it.
    */
   readonly #names = new WeakMap<TLSSocket, readonly string[]>();
   /** Connections that the transport's own server has accepted. */
   readonly #own = new WeakSet<TLSSocket>();
   /**
-   * For each connection to an application's server, whether the client has proved its identity. The
-   * check runs once per connection, and all requests on the connection use its result.
+   * For each connection to an application's server, whether the client has proved its identity.
+   * This is checked once per connection, and the result applies to all requests on it.
    */
   readonly #proven = new WeakMap<TLSSocket, boolean>();
   #mode: Mode;
@@ -165,7 +165,8 @@ export class PeerSecurity {
   /** Throws a `HandshakeError` if the client of a connection is not authenticated. */
   checkClient(socket: Socket): void {
     if (!this.isOn) {
-      // `start` cannot check this if the application's server starts listening after the transport.
+      // `start` cannot check this if the application's server starts to listen only after the
+      // transport has started.
       const { localAddress } = socket;
       if (this.#insecure || localAddress === undefined || isLoopback(localAddress)) return;
       throw new HandshakeError(
@@ -215,7 +216,10 @@ export class PeerSecurity {
     if (this.#mode.kind === 'tls') checkOwnName(this.#mode.tls, cluster, server);
   }
 
-  /** Replaces the certificate, the key and the authorities. `self` is undefined before `start`. */
+  /**
+   * Replaces the certificate, the key and the authorities. `self` is undefined before the transport
+   * has started.
+   */
   setTls(tls: PeerTls, self: Identity | undefined): void {
     if (this.#mode.kind !== 'tls') throw badOption('This transport was created without tls.');
     const mode = tlsMode(tls);
@@ -241,7 +245,7 @@ function tlsMode(tls: PeerTls): Mode {
   checkNames('tls', tls, ['cert', 'key', 'ca']);
   const { cert, key, ca } = tls;
   const authorities: readonly unknown[] = [ca].flat();
-  // Without `ca`, Node.js would trust the authorities of the system.
+  // Without `ca`, Node.js would trust the system's authorities.
   if (![cert, key, ...authorities].every(isPem) || authorities.length === 0) {
     throw badOption('tls.cert, tls.key and tls.ca must be strings or Buffers in PEM format, and none may be empty.');
   }

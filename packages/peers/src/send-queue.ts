@@ -9,7 +9,7 @@ import type { ThrottledLogger } from './throttled-logger.js';
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
-/** Maximum number of queued urgent messages. An urgent message is about 60 bytes long. */
+/** Maximum number of queued urgent messages. Urgent messages are about 60 bytes long. */
 const MAX_URGENT = 1024;
 
 const BULK: ReadonlySet<Message['kind']> = new Set(['append', 'snapshotChunk', 'propose']);
@@ -23,7 +23,7 @@ interface Bulk {
 /**
  * The queue of messages to be sent to one peer.
  *
- * The queue has two parts. Bulk messages are appends, including empty ones, chunks of snapshots and
+ * The queue has two parts. Bulk messages are appends (including empty ones), snapshot chunks and
  * forwarded proposals. They are sent in order, because the peer would reject an append that arrives
  * before an earlier one. All other messages are urgent and are sent first. Otherwise, heartbeats
  * would wait for megabytes of entries to be sent, and the peer would consider a live leader dead.
@@ -84,8 +84,8 @@ export class SendQueue {
   }
 
   /**
-   * Removes all messages. Called when a connection is lost. The queued appends follow others that
-   * were lost with the connection, so the peer would reject them.
+   * Removes all messages. Called when a connection is lost. The peer would reject the queued
+   * appends, because earlier ones were lost with the connection.
    */
   clear(): void {
     this.#urgent = [];
@@ -141,8 +141,8 @@ export class SendQueue {
       try {
         return encodeFrame(batch, options);
       } catch (error) {
-        // This error means that there is a bug in this process, such as a non-integer number in a
-        // message. The node continues as if the network had lost these messages.
+        // A bug in this process causes this error, such as a number in a message that is not an
+        // integer. The node continues as if the network had lost these messages.
         this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
       }
     }

@@ -42,7 +42,7 @@ it('a handshake carries announced addresses in both directions', () => {
   expect(learned).toEqual([...two, ...two]);
 });
 
-it('a server that announces nothing sends no addresses, and ignores those of others', () => {
+it('a server that announces nothing sends no addresses and ignores received ones', () => {
   expect(headersWith([])).not.toHaveProperty(HEADER);
   expect(helloHeaders(a, 'b')).not.toHaveProperty(HEADER);
   context = { ...context, self: { ...context.self, announcements: undefined } };

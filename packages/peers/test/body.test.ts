@@ -35,7 +35,7 @@ it.each([undefined, 200_000])('Body joins chunks of any size (content length: %s
   incoming.emit('end');
   incoming.emit('close');
   expect(results).toEqual([whole]);
-  // A slice of a frame keeps the whole buffer in memory, so the buffer must not be larger than the
+  // A slice of a buffer keeps the whole buffer in memory, so the buffer must not be larger than the
   // body.
   if (length !== undefined) expect((results[0] as Buffer).buffer.byteLength).toBe(length);
 });

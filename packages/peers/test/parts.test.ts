@@ -142,7 +142,7 @@ describe('peerLimits', () => {
     expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeoutMs: 3000 });
   });
 
-  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('peerLimits throws for a limit of %s', (value) => {
+  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('peerLimits throws if a limit is %s', (value) => {
     expect(() => peerLimits({ queueBytes: value })).toThrow(/limits\.queueBytes/);
   });
 });

@@ -26,7 +26,7 @@ export class Appender {
   /** The offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
-  /** The size of the newest segment's file in bytes. */
+  /** The size of the newest segment file in bytes. */
   #capacity: number;
 
   constructor(options: AppenderOptions) {
@@ -68,7 +68,7 @@ export class Appender {
     return this.#options.segments.at(-1) as Segment;
   }
 
-  /** Adds a durable batch to the state of the log in memory. */
+  /** Adds a durable batch to the in-memory state of the log. */
   #addToState(records: readonly LogRecord[], length: number): void {
     const { tracker, index } = this.#options;
     const begin = this.#end;

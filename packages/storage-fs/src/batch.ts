@@ -72,8 +72,8 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
 }
 
 /**
- * Returns the first complete batch at or after `from` with a number greater than `number`. Such a
- * batch proves that the bytes at `from` were synced.
+ * Returns the first complete batch at or after `from` with a number greater than `number`. If there
+ * is such a batch, the bytes at `from` must have been synced.
  */
 export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
   for (let at = aligned(from); at <= bytes.length - BATCH_HEADER; at += 8) {

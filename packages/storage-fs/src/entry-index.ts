@@ -2,8 +2,8 @@ import type { Entry } from '@kontiki/core';
 import type { Segment } from './segment.js';
 
 /**
- * Approximate number of segment bytes that one run covers. To read a single entry, a whole run is
- * read.
+ * Approximate number of segment bytes that one run covers. Reading a single entry requires reading
+ * its whole run.
  */
 const RUN_BYTES = 64 * 1024;
 
@@ -57,7 +57,7 @@ export class EntryIndex {
     return run !== undefined && run.first <= index && index <= run.last ? run : undefined;
   }
 
-  /** Returns whether all segments before this one contain no entries that are still in the log. */
+  /** Returns whether no entry of the log is in a segment before this one. */
   isEmptyBefore({ sequence }: Segment): boolean {
     return this.#runs.every(({ segment }) => segment.sequence >= sequence);
   }

@@ -130,7 +130,7 @@ export class FileLog extends AbstractLog {
       if (batch === undefined) {
         throw corruptSegment(`${folder.path}/${segment.name}`, begin + at, 'a batch is damaged');
       }
-      // An index may appear twice in a run. In that case, the later entry replaces the earlier one.
+      // If an index appears twice in a run, the later entry replaces the earlier one.
       for (const record of readRecords(batch)) {
         if (record.kind !== 'write') continue;
         for (const entry of record.entries ?? []) if (entry.index >= first) entries[entry.index - first] = entry;

@@ -42,8 +42,8 @@ export class SpareSegment {
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
         const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // The next write that needs the file reports any other error. While the disk is full, there
-        // is no such write, so retry after every error.
+        // Leave any other error to the next write that needs the file, which will report it. While
+        // the disk is full, there is no such write, so retry after every error.
         if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);

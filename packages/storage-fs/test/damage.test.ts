@@ -1,5 +1,5 @@
-// Shows which damage a file log detects on open. Each test flips, truncates or replaces bytes of a
-// log, in most cases at every offset, and then opens the damaged log.
+// Shows which damage a file log detects when it is opened. Each test flips, truncates or replaces
+// bytes of a log, in most cases at every offset, and then opens the damaged log.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { SimulatedDisk } from '@kontiki/testing';
@@ -37,7 +37,7 @@ async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   return { contents: disk.contents(NAME), offsets };
 }
 
-/** Opens a log that consists of one segment with these contents. */
+/** Opens a log that consists of one segment with the given contents. */
 async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const disk = new SimulatedDisk();
   const folder = disk.folder;
@@ -218,7 +218,7 @@ describe('the format of file logs', () => {
     `);
   });
 
-  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+  it('open rejects a feature level from a newer version with KONTIKI_FORMAT', async () => {
     const newer = { ...membership, level: 2 };
     const writes = [
       (log: FileLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
@@ -239,7 +239,7 @@ describe('the format of file logs', () => {
     }
   });
 
-  it('open rejects a segment of another format version with KONTIKI_FORMAT', async () => {
+  it('open rejects a segment in another format version with KONTIKI_FORMAT', async () => {
     const { contents } = await write();
     const { crc32 } = await import('@kontiki/core/wire');
     const other = contents.slice();

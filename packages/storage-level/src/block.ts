@@ -5,8 +5,8 @@ import { indexOf, keyOf } from './keys.js';
 import { checksumOf, seal, unseal } from './seal.js';
 
 /**
- * Maximum size of a block in bytes, unless a single entry is larger. To read a single entry, a
- * whole block is read.
+ * Maximum size of a block in bytes, unless a single entry is larger. Reading a single entry
+ * requires reading its whole block.
  */
 const MAX_BLOCK = 64 * 1024;
 

@@ -1,7 +1,7 @@
 import { isKontikiError, KontikiError } from '@kontiki/core';
 import { hasCode, isSystemFailure, messageOf, storeFailure } from '@kontiki/core/store';
 
-/** Returns the error that a store reports when `action` fails because of a database error. */
+/** Returns the error that a store reports if `action` fails with the database error `error`. */
 export function databaseFailure(action: string, error: unknown): KontikiError {
   // `classic-level` reports LEVEL_LOCKED for every error that concerns the lock file.
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_LOCKED') && !isSystemFailure(error)) {

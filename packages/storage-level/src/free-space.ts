@@ -3,7 +3,7 @@ import type { Database, FreeBytes } from './namespace.js';
 
 const MIB = 1024 * 1024;
 /**
- * Number of free bytes below which the disk counts as full. A database needs free space to rewrite
+ * Number of free bytes below which the disk counts as full. A database needs this space to rewrite
  * its files.
  */
 const RESERVE = 64 * MIB;
@@ -20,7 +20,7 @@ const MINIMUM = 16 * MIB;
 /** Time between measurements while the disk is full, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** The part of `globalThis` that can measure disks, which exists in Node.js. */
+/** The part of `globalThis` that can measure disks. It exists only in Node.js. */
 interface Runtime {
   readonly process?: {
     getBuiltinModule?(id: 'node:fs'): {
@@ -32,8 +32,8 @@ interface Runtime {
 }
 
 /**
- * Returns a function that measures the free space on a database's disk. This works in Node.js if
- * the database is in a folder.
+ * Returns a function that measures the free space on a database's disk. This works only in Node.js,
+ * and only if the database is in a folder.
  */
 export function freeBytesOf(database: Database): FreeBytes {
   let root: { readonly parent?: object | null; readonly location?: unknown } = database as never;
@@ -57,7 +57,7 @@ export function diskFull(): Error {
   return Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
 }
 
-/** Returns whether at least the reserve is free on the disk. */
+/** Returns whether at least `RESERVE` bytes are free on the disk. */
 export async function hasRoom(freeBytes: FreeBytes): Promise<boolean> {
   return (await measured(freeBytes)) >= RESERVE;
 }
@@ -68,7 +68,7 @@ export class FreeSpace {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
-  /** Number of free bytes in the latest measurement. */
+  /** Number of free bytes according to the latest measurement. */
   #free = Infinity;
   #isFull = false;
   #isClosed = false;

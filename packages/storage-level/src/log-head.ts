@@ -18,7 +18,7 @@ export interface LogHead {
   readonly genesis: number | undefined;
   /** Number of times that the log has been reset. */
   readonly generation: number;
-  /** The index of the base. The base itself has a separate key. */
+  /** The index of the base. The base itself is stored under a separate key. */
   readonly base: number;
   /** Links to the newest term and to the newest membership after the base. */
   readonly term: Link;
@@ -28,9 +28,9 @@ export interface LogHead {
 }
 
 /**
- * The size of a head in bytes, not including the vitals that follow it. A head consists of these
- * fields: flags (1 byte), last, committed (8 each), genesis, generation (4 each), base (8), term
- * link, membership link (`LINK` each), block (4).
+ * The size of a head in bytes, not including the vitals that follow it. Its fields are flags (1
+ * byte), last, committed (8 each), genesis, generation (4 each), base (8), term link, membership
+ * link (`LINK` each), and block (4).
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

@@ -75,7 +75,7 @@ export class LogWriter {
     if (base !== undefined) this.#sweep();
   }
 
-  /** Stops the background cleanup, and waits for its database call in progress. */
+  /** Stops the background cleanup, and waits for the database call in progress. */
   close(): Promise<void> {
     return this.#sweeper.close();
   }
@@ -164,7 +164,7 @@ function combine(records: readonly LogRecord[]): Effect {
     const [first, more = []] = [record.entries?.[0], record.entries];
     if (first === undefined) continue;
     // The record may append to the entries that have been combined so far, replace some of them, or
-    // start before all of them.
+    // start before the first of them.
     const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));
     entries.length = Math.min(entries.length, kept);
     for (const entry of more) entries.push(entry);

@@ -6,8 +6,8 @@ type AnyLevel = AbstractLevel<any, any, any>;
 
 /**
  * Any `abstract-level` 3 database, with any encodings. This type contains only the members whose
- * types are the same in all databases. TypeScript before version 7 does not accept a `Level` as an
- * `AbstractLevel` with other type parameters.
+ * types are the same in all databases. Before version 7, TypeScript does not accept a `Level` as an
+ * `AbstractLevel` with different type parameters.
  */
 export type Database = Pick<AnyLevel, 'status' | 'supports' | 'open' | 'close'>;
 
@@ -20,8 +20,8 @@ export type FreeBytes = () => Promise<number>;
 
 export interface LevelOptions {
   /**
-   * A name that separates the stores of different groups in one database. Must consist of printable
-   * ASCII characters above `"`. Default `kontiki`.
+   * A name that keeps the stores of different groups in one database apart. Must consist of
+   * printable ASCII characters above `"`. Default `kontiki`.
    */
   readonly name?: string | undefined;
   /**

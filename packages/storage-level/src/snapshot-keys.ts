@@ -5,8 +5,8 @@ import { seal, unseal } from './seal.js';
 
 /**
  * Every snapshot gets a new number, which is part of its keys. So rewriting a snapshot does not
- * disturb readers of the old one. A snapshot has an info key for its metadata, and a key for each
- * chunk that contains the chunk's offset.
+ * disturb readers of the old one. A snapshot has an info key for its metadata, and one key per
+ * chunk, which contains the chunk's offset.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);
@@ -52,8 +52,8 @@ export interface Info {
 }
 
 /**
- * Encodes the value of an info key: the size (8 bytes, 0 for an unfinished snapshot), then the
- * snapshot's head without its compression.
+ * Encodes the value of an info key: the size (8 bytes, 0 for an unfinished snapshot), then the head
+ * of the snapshot, which records no compression.
  */
 export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Array {
   const head = encodeSnapshotHead(meta);

@@ -13,7 +13,7 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
 import { checkOwnerValue, encodeOwner } from './values.js';
 
-/** The snapshots found in a database, and the number to give to the next one. */
+/** The snapshots that were found in a database, and the number to give to the next one. */
 export interface Recovered extends OpenedSnapshots<number> {
   readonly next: number;
 }
@@ -82,8 +82,8 @@ async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array
 }
 
 /**
- * Deletes the chunks that do not belong to a known snapshot. Returns the highest number of any
- * snapshot that had chunks.
+ * Deletes the chunks that do not belong to a known snapshot. Returns the highest snapshot number
+ * among all chunks that were found.
  */
 async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;

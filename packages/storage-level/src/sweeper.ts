@@ -54,7 +54,7 @@ export class Sweeper {
 
   /**
    * Deletes a range in slices. Each search starts after the keys that have been deleted so far,
-   * because databases are slow to skip deleted keys.
+   * because databases skip deleted keys slowly.
    */
   async #clear(from: Uint8Array, to: Uint8Array): Promise<void> {
     for (let at = from; !this.#isClosed;) {

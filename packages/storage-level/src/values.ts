@@ -5,7 +5,8 @@ import { BASE, MOVED, OWNER } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The value of `OWNER`: "KONTIKI" and the version of the format (8 bytes), then cluster and server.
+ * The value of `OWNER`: "KONTIKI" and the format version (8 bytes), then the cluster and the
+ * server.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;

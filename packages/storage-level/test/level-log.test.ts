@@ -47,7 +47,7 @@ async function fill(database: MemoryLevel): Promise<void> {
 }
 
 describe('group commit of a database log', () => {
-  it('calls made during a batch share the next synced batch', async () => {
+  it('calls made while a batch is being written share the next batch', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -201,7 +201,7 @@ it('a log becomes unusable if compacted entries cannot be deleted', async () => 
 });
 
 describe('a damaged database log', () => {
-  it('a log detects a flipped bit in any value and any missing key', async () => {
+  it('a log detects a flipped bit in any value, and any missing key', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -235,7 +235,7 @@ describe('a damaged database log', () => {
     expect(await code(new LevelLog(back).open(owner))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('a log rejects a value stored under another key, for any page size', async () => {
+  it('a log rejects a value stored under the wrong key, for any page size', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -252,7 +252,7 @@ describe('a damaged database log', () => {
         if (i === j) continue;
         const wrong = new LevelLog(await databaseOf(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
         const found = await entriesOf(wrong).catch((error: unknown) => error);
-        // A compacted block that has not been deleted yet may be replaced without an error.
+        // Replacing a compacted block that has not been deleted yet need not cause an error.
         if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
         else expect(found.code).toBe('KONTIKI_CORRUPT');
         refused += isKontikiError(found) ? 1 : 0;
@@ -295,7 +295,7 @@ describe('a damaged database log', () => {
     expect(noticed).toBeGreaterThan(100);
   });
 
-  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+  it('open rejects a feature level from a newer version with KONTIKI_FORMAT', async () => {
     const newer = { ...membership, level: 2 };
     for (const write of [
       (log: LevelLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
@@ -310,7 +310,7 @@ describe('a damaged database log', () => {
     }
   });
 
-  it('open rejects an unknown format and unknown keys', async () => {
+  it('open rejects an unknown format, and unknown keys', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });

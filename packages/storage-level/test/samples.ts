@@ -11,7 +11,7 @@ import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-/** A membership of feature level 0, as earlier versions wrote it. */
+/** A membership of feature level 0, as written by earlier versions. */
 export const membership = membershipOf(
   ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
   [],

@@ -28,7 +28,7 @@ export const TRAILER: number = 24;
 
 /** Maximum size of a chunk: 252 KiB, so that a chunk fits into a frame of 256 KiB. */
 export const MAX_SNAPSHOT_CHUNK: number = 252 * 1024;
-/** Maximum bytes of state in a chunk. */
+/** Maximum number of bytes of state in a chunk. */
 export const MAX_STATE: number = MAX_SNAPSHOT_CHUNK - CHUNK_OVERHEAD;
 
 export interface SnapshotTrailer {
@@ -57,8 +57,7 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
 const NOTHING = new Uint8Array(0);
 
 /**
- * The part of a snapshot that is being read. A chunk consists of the stages `length`, `state` and
- * `checksum`.
+ * The kinds of parts of a snapshot. A chunk consists of the parts `length`, `state` and `checksum`.
  */
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
@@ -92,8 +91,8 @@ export class SnapshotChecker {
   #running = 0;
 
   /**
-   * Creates a checker of snapshots. If `expected` is set, the checker also throws `KONTIKI_CORRUPT`
-   * for a snapshot with a different description.
+   * Creates a checker for one snapshot. If `expected` is set, the checker also throws
+   * `KONTIKI_CORRUPT` if the snapshot's description differs from it.
    */
   constructor(expected?: SnapshotMeta) {
     this.#expected = expected;

@@ -19,7 +19,7 @@ import { textLength, Writer } from './writer.js';
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
 /**
- * Number of bytes up to the end of the head's length field, which has the same offset in every
+ * Number of bytes up to the end of the head's length field. This field has the same offset in every
  * version.
  */
 export const HEAD_PREFIX = 16;
@@ -81,8 +81,8 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
 }
 
 /**
- * Returns the length of a snapshot's head, read from its first 16 bytes. The length is within the
- * valid range, but its checksum has not been verified yet.
+ * Returns the length of a snapshot's head, read from its first 16 bytes. The length is checked to
+ * be in the valid range, but the head's checksum has not been verified yet.
  */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `it has only ${prefix.length} bytes`);

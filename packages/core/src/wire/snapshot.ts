@@ -15,7 +15,7 @@ import { Writer } from './writer.js';
 
 /**
  * A compression method for snapshots. Both functions accept and return pieces of any size, and
- * throw if their source throws.
+ * throw if their input throws.
  */
 export interface SnapshotCompression {
   /**
@@ -31,7 +31,7 @@ export interface SnapshotEncoding {
   /** The compression of the snapshot's state. Default: none. */
   readonly compression?: SnapshotCompression | undefined;
   /**
-   * Number of bytes of state in every chunk except the last. The default, which is also the
+   * Number of bytes of state per chunk, except for the last chunk. The default, which is also the
    * maximum, is `MAX_SNAPSHOT_CHUNK` minus 8.
    */
   readonly chunkBytes?: number | undefined;
@@ -41,9 +41,9 @@ export interface SnapshotEncoding {
 export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTrailer {}
 
 /**
- * Encodes a snapshot of `state`. Yields the head, one piece per chunk of at most
- * `MAX_SNAPSHOT_CHUNK` bytes, and the trailer. Callers may keep the pieces, because `state` is
- * copied. Requests the first piece of `state` only after yielding the head.
+ * Encodes a snapshot of `state`. Yields the head, each chunk (at most `MAX_SNAPSHOT_CHUNK` bytes),
+ * and the trailer as separate pieces. Callers may keep the pieces, because `state` is copied.
+ * Requests the first piece of `state` only after yielding the head.
  */
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
@@ -64,8 +64,9 @@ export async function* encodeSnapshot(
 
 /**
  * Checks a snapshot and encodes a copy of it with a different description, without decompressing
- * its state. Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws
- * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
+ * its state. Like `encodeSnapshot`, yields the head, the chunks and the trailer. If the original
+ * snapshot is damaged, throws `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before it would yield the
+ * trailer.
  */
 export async function* rewriteSnapshot(
   bytes: AsyncIterable<Uint8Array>,
@@ -154,7 +155,7 @@ export async function* decodeSnapshot(
   const checker = new SnapshotChecker();
   const chunks = chunksOf(bytes, checker);
   try {
-    // After the first `next` has resolved, the head is known, even if there are no chunks.
+    // Once the first `next` has resolved, the head is known, even if there are no chunks.
     const stored = new Counted(resumed(await chunks.next(), chunks));
     const { compression } = checker.head as SnapshotHead;
     const state = new Counted(compression === 0 ? stored : decompressed(stored, compression, compressions));

@@ -78,7 +78,7 @@ export class Writer {
     for (let at = 0; at < digits.length; at += 2) this.u8(16 * digitAt(digits, at) + digitAt(digits, at + 1));
   }
 
-  /** Overwrites the 32-bit number at an offset that has already been written. */
+  /** Overwrites the 32-bit number at an offset that has been written before. */
   u32At(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
   }

@@ -53,7 +53,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     expect(moving.leader?.status().membership?.revision).toBe(0);
   });
 
-  it('servers on new ports find each other if each reaches another server', async () => {
+  it('servers on new ports find each other if each of them can reach one other server', async () => {
     const moving = await cluster();
     for (const id of ids) await moving.close(id);
     for (const id of ids) moving.ports.set(id, await freePort());
@@ -91,7 +91,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     for (const node of moving.nodes.values()) expect(recorded(node)).toEqual(before);
   });
 
-  it('an address that an operator sets is newer than the start of a server', async () => {
+  it('an address set by an operator replaces one that a server announced earlier', async () => {
     const moving = await cluster();
     const other = `${scheme}://localhost:${moving.ports.get('c')}`;
     await until(() => moving.leader !== undefined, 'a leader');

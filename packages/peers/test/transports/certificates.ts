@@ -15,7 +15,9 @@ export { ExtendedKeyUsage };
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Options in which a certificate differs from the default, which is valid and names server `a`. */
+/**
+ * Ways in which a certificate differs from the default one, which is valid and names server `a`.
+ */
 export interface CertificateOptions {
   readonly uris?: readonly string[];
   /** DNS names in the certificate. Default: none. */
@@ -26,7 +28,7 @@ export interface CertificateOptions {
    * Number of days until the certificate expires, negative if it has already expired. Default 1.
    */
   readonly days?: number;
-  /** The roles in which the certificate can be used. Default: both server and client. */
+  /** The roles for which the certificate is valid. Default: both server and client. */
   readonly usages?: readonly ExtendedKeyUsage[];
 }
 
@@ -35,8 +37,8 @@ export class Authority {
   readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
   /**
-   * The authority that peers trust. For an intermediate authority, this is the authority that
-   * signed its certificate.
+   * The authority that peers trust. For an intermediate authority, this is the one that signed its
+   * certificate.
    */
   readonly #root: Authority;
 

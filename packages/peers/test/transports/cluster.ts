@@ -31,7 +31,7 @@ export class Cluster {
     this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
   }
 
-  /** Writes the first entry of the cluster to the logs of the voters. Learners stay blank. */
+  /** Writes the cluster's first entry to the logs of all voters. Learners stay blank. */
   async bootstrap(voters: readonly string[], learners: readonly string[] = []): Promise<void> {
     const servers: [string, ServerInfo][] = [];
     for (const id of [...voters, ...learners]) {
@@ -76,8 +76,8 @@ export class Cluster {
   }
 
   /**
-   * Proposes a command until a proposal succeeds. If the leader changes during a proposal, the
-   * command may be applied twice.
+   * Proposes a command repeatedly until a proposal succeeds. If the leader changes during a
+   * proposal, the command may be applied twice.
    */
   async execute(text: string): Promise<void> {
     for (let done = false; !done;) {
@@ -90,7 +90,7 @@ export class Cluster {
     }
   }
 
-  /** Resolves when these servers have applied the command. */
+  /** Resolves when the given servers have applied the command. */
   async applied(text: string, ...ids: readonly string[]): Promise<void> {
     await until(
       () => ids.every((id) => this.machines.get(id)?.applied.includes(text)),

@@ -32,7 +32,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     await a.reaches(b);
   });
 
-  it('a message on a broken connection arrives completely or not at all', async () => {
+  it('a message on a broken connection arrives in full or not at all', async () => {
     const { a, b, proxy } = await throughProxy({ reconnectMaxMs: 50 });
     proxy.rate = 64 * KiB;
     let index = 0;
@@ -57,7 +57,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect([...a.lines, ...b.lines].filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  it('a transport keeps a slow connection open while bytes arrive', async () => {
+  it('a transport keeps a slow connection open as long as bytes arrive', async () => {
     const { a, b, proxy } = await throughProxy({ pingIntervalMs: 20 });
     proxy.rate = 4 * KiB;
     const start = performance.now();
@@ -79,8 +79,8 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
     a.transport.send('b', [numbered(42)]);
-    // 80 MB have been sent. Memory is used only by the queue, one frame, and the buffers of the
-    // system and the proxy.
+    // 80 MB of messages have been sent. Memory is used only by the queue, one frame, and the
+    // buffers of the system and the proxy.
     expect(heldBytes() - before).toBeLessThan(24 * MiB);
 
     proxy.resume();
@@ -94,7 +94,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
 
   it('an unreachable peer uses almost no memory', async () => {
     const a = await started('a', { limits: { reconnectMaxMs: 50 } });
-    // No server listens on the port of the discard protocol (9).
+    // No server is listening on port 9, which is reserved for the discard protocol.
     a.transport.setPeers(new Map([['b', 'ws://127.0.0.1:9']]));
     const before = heldBytes();
     for (let index = 1; index <= 500; index += 1) {
@@ -120,7 +120,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect(order.findIndex(({ message }) => message.kind === 'readIndex')).toBeLessThanOrEqual(2);
   });
 
-  it('a transport dials a returning peer immediately, each time the peer returns', async () => {
+  it('a transport dials a peer immediately each time the peer returns', async () => {
     const limits = { reconnectMinMs: 50, reconnectMaxMs: 600_000 };
     const a = await started('a', { limits, random: () => 1 });
     let b = await started('b');

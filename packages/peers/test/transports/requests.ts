@@ -47,7 +47,7 @@ export function testRequests(started: Started, status: number, reason: string): 
     expect(a.transport.refusals).toEqual({ [reason]: 1 });
   });
 
-  it('a client that leaves within a request is not counted', async () => {
+  it('a client that disconnects in the middle of a request is not counted', async () => {
     const a = await started('a');
     const socket = sendRaw(a, 'POST / HTTP/1.1\r\nHost: a\r\n');
     await once(socket, 'connect');
@@ -56,7 +56,7 @@ export function testRequests(started: Started, status: number, reason: string): 
     expect([a.transport.refusals, a.lines]).toEqual([{}, []]);
   });
 
-  it('an invalid request that arrives in many TLS records is counted once', async () => {
+  it('an invalid request that spans many TLS records is counted once', async () => {
     const { tls } = await tlsFor(await Authority.create(), 'a');
     const a = await started('a', { tls });
     const socket = connect({ ...tls, host: '127.0.0.1', port: a.transport.port, checkServerIdentity: () => undefined });

@@ -40,7 +40,7 @@ export function testMounted(started: Started, mount: Mount): void {
     ]);
   }
 
-  it('an https server of an application accepts a client with a certificate', async () => {
+  it('the HTTPS server of an application accepts a client with a certificate', async () => {
     const authority = await Authority.create();
     const [a, { port }] = await mounted((await tlsFor(authority, 'a')).tls);
     const b = await started('b', await tlsFor(authority, 'b'));
@@ -60,7 +60,7 @@ export function testMounted(started: Started, mount: Mount): void {
     expect([refusals(a), a.received]).toEqual([{ unauthenticated: 1 }, []]);
   });
 
-  it('a mounted transport accepts a certificate of an intermediate authority', async () => {
+  it('a mounted transport accepts a certificate from an intermediate authority', async () => {
     const root = await Authority.create('root');
     const intermediate = await root.intermediate('intermediate');
     const { tls } = await tlsFor(root, 'a');

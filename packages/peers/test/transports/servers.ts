@@ -133,7 +133,7 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
   }
 }
 
-/** Connects to the port of a server and sends bytes. */
+/** Connects to a server's port and sends the given bytes. */
 export function sendRaw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
   const socket = createConnection(transport.port as number, '127.0.0.1');
   after(() => socket.destroy());
@@ -152,8 +152,8 @@ let incarnations = 1;
 let tickets = 1_000_000;
 
 /**
- * Returns a port that was free a moment ago. The membership is written before any server is
- * listening, so the addresses are needed in advance.
+ * Returns a port that was free a moment ago. Ports are needed in advance, because the membership
+ * contains the addresses and is written before any server is listening.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
