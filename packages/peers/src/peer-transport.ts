@@ -18,7 +18,7 @@ import { Refusals } from './refusals.js';
 import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
-/** The names of the options in `TransportOptions`. */
+/** The names of the options that all transports share (`TransportOptions`). */
 const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random', 'dial'];
 
 /** The identity, settings and callbacks that all parts of a started transport share. */

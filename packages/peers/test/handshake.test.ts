@@ -72,7 +72,7 @@ it.each([
   ['1-2', 2],
   ['2-2', 2],
   ['1-9', 3],
-])('checkHello chooses version %i from the framing %s', (range, version) => {
+])('checkHello, given the framing %s, chooses version %i', (range, version) => {
   const { 'kontiki-framing': _, ...headers } = helloHeaders(a, 'b');
   const hello = checkHello(b, range === undefined ? headers : { ...headers, 'kontiki-framing': range });
   expect(hello.framing).toBe(version);

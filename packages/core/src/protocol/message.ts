@@ -116,8 +116,8 @@ export interface Heartbeat extends FromServer {
 }
 
 /**
- * Answers a heartbeat. `blank` means that the sender has neither entries nor a snapshot. Such a
- * reply from a voter means that it has lost its disk, so the reply must not count toward a quorum.
+ * Answers a heartbeat. `blank` means that the sender has neither entries nor a snapshot. If a voter
+ * sends this, it has lost its disk, so the reply must not count toward a quorum.
  */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';

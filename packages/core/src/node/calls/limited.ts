@@ -7,8 +7,8 @@ import { abortedError, Calls, type CallOptions } from './calls.js';
 export const callOptions: Names<CallOptions> = { signal: true, timeout: true };
 
 /**
- * Returns an error if the options of a call are invalid or its signal is aborted; undefined
- * otherwise. `known` contains the names of all options that the call accepts.
+ * Returns an error if a call's options are invalid or its signal is aborted; undefined otherwise.
+ * `known` contains the names of all options that the call accepts.
  */
 export function refuseOptions(options: CallOptions, known: object = callOptions): KontikiError | undefined {
   if (typeof options !== 'object' || options === null)

@@ -349,7 +349,7 @@ export class Members {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
-    // Pass an impossible change on to the leader code, which refuses it and gives the reason.
+    // Let the leader's code refuse an impossible change, because it also gives the reason.
     if (typeof target === 'string') return;
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
     if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
