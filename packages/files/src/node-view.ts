@@ -30,8 +30,9 @@ export async function viewOf(folder: string): Promise<string> {
  * the view of that process, and `mine` the view of this process.
  *
  * - If both views are the same, the kernel of that process has refused the connection.
- * - A local file system is mounted by one kernel at a time. If both views are of a local file system,
- *   both processes run on that kernel, or the machine has since restarted or remounted the disk.
+ * - A local file system is mounted by one kernel at a time. If both views are of a local file
+ *   system, both processes run on that kernel, or the machine has since restarted or remounted the
+ *   disk.
  */
 export function provesDeath(owner: string, mine: string): boolean {
   return owner === mine || (owner.endsWith(LOCAL) && mine.endsWith(LOCAL));

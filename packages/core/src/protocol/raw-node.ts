@@ -50,8 +50,8 @@ interface HeldMail {
 
 /**
  * The layer between `Raft` and its driver, pure and synchronous. etcd has the same three layers:
- * raft, RawNode and Node. This class collects inputs until `turn` passes them to `Raft` together, so
- * all inputs that arrive while the disk or the network is busy form one batch.
+ * raft, RawNode and Node. This class collects inputs until `turn` passes them to `Raft` together,
+ * so all inputs that arrive while the disk or the network is busy form one batch.
  *
  * A turn enforces three rules for its driver:
  * - Messages that acknowledge entries or votes are held until the write that they depend on is

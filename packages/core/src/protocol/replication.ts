@@ -7,8 +7,8 @@ import { Progress } from './progress.js';
 import type { Header, Server } from './role.js';
 
 /**
- * Number of election timeouts for which a leader keeps sending to a removed server after its removal
- * is committed. In that time, the server receives the entry that removes it.
+ * Number of election timeouts for which a leader keeps sending to a removed server after its
+ * removal is committed. In that time, the server receives the entry that removes it.
  */
 const FAREWELL = 2;
 

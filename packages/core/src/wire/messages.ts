@@ -15,8 +15,8 @@ import { textLength, type Writer } from './writer.js';
  * - from version 3 on, the store and its number of starts (8 each, 0 for none),
  * - the fields of the kind, in the order in which `writeMessage` writes them.
  *
- * Numbers take up 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds are
- * reserved for later versions.
+ * Numbers take up 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds
+ * are reserved for later versions.
  */
 const KIND = {
   preVote: 1,

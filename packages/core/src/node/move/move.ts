@@ -39,15 +39,16 @@ const moveOptions: Names<MoveOptions> = {
 
 /**
  * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
- * entries, opens the copy again, and compares every byte. Finally retires the old log, so that every
- * later start on the old log rejects with `KONTIKI_MOVED`. Otherwise, a server could start on the
- * old log again, without the votes and acknowledgements that it has sent since the move.
+ * entries, opens the copy again, and compares every byte. Finally retires the old log, so that
+ * every later start on the old log rejects with `KONTIKI_MOVED`. Otherwise, a server could start on
+ * the old log again, without the votes and acknowledgements that it has sent since the move.
  *
  * If this function rejects before it retires the old log, the old stores are unchanged. Delete the
  * new stores in that case. The error codes are
  * - `KONTIKI_LOST_DATA` if the old log is blank,
  * - `KONTIKI_NOT_BLANK` if the new stores contain data,
- * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or if there is no store for its snapshots,
+ * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or if there is no store for its
+ *   snapshots,
  * - `KONTIKI_CORRUPT` if the copy differs,
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
  *

@@ -47,11 +47,12 @@ export interface Recovery extends Position {
  * `inspectServer`). Every entry in its log becomes committed. Acknowledged entries that are missing
  * from its log are lost.
  *
- * The server gets a random epoch, and from then on refuses servers with other epochs. So delete the data of
- * all other servers, including those that become available again later, and add them under new ids.
+ * The server gets a random epoch, and from then on refuses servers with other epochs. So delete the
+ * data of all other servers, including those that become available again later, and add them under
+ * new ids.
  *
- * The recovery writes one entry in one atomic step. After an error or a crash, the server is either recovered or
- * unchanged. Rejects with
+ * The recovery writes one entry in one atomic step. After an error or a crash, the server is either
+ * recovered or unchanged. Rejects with
  * - `KONTIKI_LOST_DATA` if the log is blank, or starts after a snapshot that is missing or damaged,
  * - `KONTIKI_BAD_CHANGE` if the server is not a voter, or is already the only voter,
  * - `KONTIKI_LOCKED` if the server is running,
