@@ -1,8 +1,8 @@
 import type { Leader } from './log/server.js';
 
-/** Codes of Kontiki errors. A code keeps its meaning across releases. */
+/** The codes of Kontiki's errors. The meaning of a code stays the same across releases. */
 export type ErrorCode =
-  // The following codes mean that a call failed or that its outcome is unknown.
+  // These codes mean that a call failed or that its outcome is unknown.
   | 'KONTIKI_NOT_LEADER'
   | 'KONTIKI_TRANSFERRING'
   | 'KONTIKI_TRANSFER_FAILED'
@@ -23,7 +23,7 @@ export type ErrorCode =
   | 'KONTIKI_BAD_INPUT'
   | 'KONTIKI_BEHAVIOR'
   | 'KONTIKI_CLOSED'
-  // The following codes mean that a server stopped or failed to start.
+  // These codes mean that a server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'
   | 'KONTIKI_FOREIGN_DATA'
   | 'KONTIKI_FORMAT'
@@ -38,10 +38,10 @@ export type ErrorCode =
   | 'KONTIKI_INVARIANT'
   | 'KONTIKI_UNSUPPORTED'
   | 'KONTIKI_LISTEN'
-  // The following codes mean that a store does not have the requested data.
+  // These codes mean that a store does not have the requested data.
   | 'KONTIKI_COMPACTED'
   | 'KONTIKI_NO_SNAPSHOT'
-  // The following code means that bytes from the network or a file cannot be decoded.
+  // This code means that bytes from the network or a file cannot be decoded.
   | 'KONTIKI_PROTOCOL';
 
 /**
@@ -52,7 +52,7 @@ export type ErrorCode =
 const BRAND: symbol = Symbol.for('kontiki.error');
 
 /**
- * An error with a stable `code`, a message that explains the failure and the remedy, and an
+ * An error with a stable `code`, a message that explains what failed and what to do, and an
  * optional `cause`.
  */
 export class KontikiError extends Error {
@@ -74,7 +74,7 @@ export class KontikiError extends Error {
   }
 }
 
-/** The error for a proposal on a server that is not the leader. The command was not appended. */
+/** The error for a proposal to a server that is not the leader. The command was not appended. */
 export class NotLeaderError extends KontikiError {
   declare readonly code: 'KONTIKI_NOT_LEADER';
   /** The current leader; undefined if this server does not know it. */
@@ -95,7 +95,7 @@ export type ErrorOf<Code extends ErrorCode> = Code extends 'KONTIKI_NOT_LEADER'
 /** Returns whether a caught value is a Kontiki error, from this or another copy of the package. */
 export function isKontikiError(error: unknown): error is KontikiError;
 /**
- * Returns whether a caught value is a Kontiki error with this code, and narrows its type
+ * Returns whether a caught value is a Kontiki error with the given code, and narrows its type
  * accordingly.
  */
 export function isKontikiError<Code extends ErrorCode>(error: unknown, code: Code): error is ErrorOf<Code>;
@@ -105,12 +105,12 @@ export function isKontikiError(error: unknown, code?: ErrorCode): boolean {
 }
 
 /**
- * Returns the error for a state machine that threw. The error stops the server, because continuing
- * would skip or repeat an entry.
+ * Returns the error to use when a state machine throws. This error stops the server, because
+ * continuing would skip or repeat an entry.
  */
 export function machineFailed(doing: string, cause: unknown): KontikiError {
-  // The machine is intact, but reading the log or the snapshot requires another version of the
-  // machine.
+  // The state machine is intact, but reading the log or the snapshot requires another version of
+  // it.
   if (isKontikiError(cause, 'KONTIKI_FORMAT')) return cause;
   return new KontikiError(
     'KONTIKI_MACHINE_FAILED',

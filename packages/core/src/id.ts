@@ -4,7 +4,7 @@ const ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
  * Returns whether a value is a valid cluster or server id. Ids appear in file names, HTTP headers
- * and logs, so characters with a special meaning in these places are not allowed.
+ * and logs, so characters that have a special meaning there are not allowed.
  */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value);
@@ -17,8 +17,8 @@ export function randomHex(bytes: number): string {
 }
 
 /**
- * Returns `id`, or throws `KONTIKI_BAD_OPTION` if `id` is invalid. The error message refers to the
- * id by the name `option`.
+ * Returns `id`, or throws `KONTIKI_BAD_OPTION` if `id` is invalid. The error message calls the id
+ * `option`.
  */
 export function checkId(option: string, id: unknown): string {
   if (isId(id)) return id;

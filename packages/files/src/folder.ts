@@ -6,8 +6,8 @@ export interface File {
   /** Returns the size of the file in bytes. */
   size(): Promise<number>;
   /**
-   * Writes all of `bytes` at `offset`, growing the file if needed. The call is synchronous, because
-   * it takes only microseconds. The bytes are durable only after `datasync`.
+   * Writes all of `bytes` at `offset`, extending the file if needed. This method is synchronous,
+   * because it takes only microseconds. The bytes are durable only after `datasync`.
    */
   write(bytes: Uint8Array, offset: number): void;
   /**
@@ -21,9 +21,12 @@ export interface File {
    * because the operating system may have dropped the bytes that it could not write.
    */
   datasync(): Promise<void>;
-  /** Reads up to `length` bytes at `offset`. Returns fewer bytes at the end of the file. */
+  /** Reads up to `length` bytes at `offset`. Returns fewer bytes only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Fills the file with zeros up to `size` and makes them durable. Rejects if the disk is full. */
+  /**
+   * Fills the file with zeros up to `size` bytes, and makes them durable. Rejects if the disk is
+   * full.
+   */
   allocate(size: number): Promise<void>;
   /** Closes the file. Does nothing if the file is already closed. */
   close(): Promise<void>;
@@ -36,7 +39,7 @@ export interface Lock {
 
 /** A folder with the files of a store. File names contain no slashes. */
 export interface Folder {
-  /** The folder's path, for use in messages. */
+  /** The path of the folder, used in messages. */
   readonly path: string;
   /** Returns the names of all files in the folder. */
   list(): Promise<string[]>;
@@ -48,8 +51,8 @@ export interface Folder {
    */
   create(name: string): Promise<File>;
   /**
-   * Renames a file atomically, and replaces an existing file of that name. After a crash the file
-   * has either its old or its new name. The new name is durable only after `sync`.
+   * Renames a file atomically. An existing file with the new name is replaced. After a crash, the
+   * file has either its old or its new name. The new name is durable only after `sync`.
    */
   rename(from: string, to: string): Promise<void>;
   /**
@@ -57,17 +60,20 @@ export interface Folder {
    * `sync`.
    */
   remove(name: string): Promise<void>;
-  /** Resolves when all earlier creations, renames and removals of files are durable. */
+  /**
+   * Resolves when all earlier changes to the names in the folder (created, renamed and removed
+   * files) are durable.
+   */
   sync(): Promise<void>;
   /**
-   * Locks the folder against all other processes. Several uses in this process share the lock if
-   * their names differ. Rejects with a `FolderLockedError` if another process, or an earlier use of
-   * the same name in this process, holds the lock.
+   * Locks the folder against all other processes. Several users in this process share the lock if
+   * they pass different names. Rejects with a `FolderLockedError` if the lock is held by another
+   * process, or by this process under the same name.
    */
   lock(use: string): Promise<Lock>;
 }
 
-/** The error with which `Folder.lock` rejects if the folder is in use. */
+/** The error that `Folder.lock` rejects with if the folder is already in use. */
 export class FolderLockedError extends Error {
   readonly code = 'KONTIKI_LOCKED';
 

@@ -2,15 +2,15 @@ import { close, fdatasync, fstat, read, readlinkSync, write, writeSync } from 'n
 import { promisify } from 'node:util';
 import type { File } from './folder.js';
 
-/** Number of zero bytes to write at once when allocating a file. */
+/** Number of zero bytes per write when allocating a file. */
 const SLICE = 1024 * 1024;
 
 const sync = promisify(fdatasync);
 const stat = promisify(fstat);
 
 /**
- * Adds a path to the error of a call that takes a file descriptor. The errors of other calls already
- * contain a path.
+ * Adds a path to the error from a call that takes a file descriptor. Errors from other calls
+ * already contain a path.
  */
 export function withPath(error: unknown, path: string): unknown {
   if (error instanceof Error) Object.assign(error, { path, message: `${error.message} '${path}'` });
@@ -25,7 +25,7 @@ export class NodeFile implements File {
   readonly #path: string;
   #closed: Promise<void> | undefined;
 
-  /** `path` is the path that was used to open the file. */
+  /** `path` is the path under which the file was opened. */
   constructor(fd: number, path: string) {
     this.#fd = fd;
     this.#path = path;
@@ -37,7 +37,7 @@ export class NodeFile implements File {
 
   write(bytes: Uint8Array, offset: number): void {
     // The operating system may write fewer bytes than requested. If the disk is full, the next call
-    // then reports the error.
+    // reports the error.
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, offset + at);
     } catch (error) {
@@ -54,8 +54,8 @@ export class NodeFile implements File {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    // Do not fill the memory with zeros first, because that would take longer than reading cached
-    // bytes.
+    // Do not fill the memory with zeros first, because that would take longer than reading bytes
+    // that are in the page cache.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let at = 0;
     while (at < length) {
@@ -81,7 +81,10 @@ export class NodeFile implements File {
     return this.#closed;
   }
 
-  /** The current path of the file. On Linux, this is the new path if the file has been renamed. */
+  /**
+   * The current path of the file. If the file has been renamed, this is its new path on Linux, and
+   * its old path elsewhere.
+   */
   get #currentPath(): string {
     try {
       return readlinkSync(`/proc/self/fd/${this.#fd}`);

@@ -10,13 +10,13 @@ import { lockFolder } from './node-lock.js';
 const openFd = promisify(open);
 const { O_RDWR, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants;
 
-/** A folder lock held by this process, and the uses that share it. */
+/** A folder lock held by this process, and the names under which it is shared. */
 interface SharedLock {
   readonly lock: Promise<Lock>;
   readonly uses: Set<string>;
 }
 
-/** Locks held by this process, keyed by the real path of the folder. */
+/** Locks held by this process, keyed by the folder's real path. */
 const sharedLocks = new Map<string, SharedLock>();
 
 class NodeFolder implements Folder {
@@ -85,7 +85,7 @@ class NodeFolder implements Folder {
     return { release };
   }
 
-  /** Returns the path of a file. Throws if the name would lead out of the folder. */
+  /** Returns the path of a file. Throws if the name refers to a file outside the folder. */
   #pathOf(name: string): string {
     if (name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)) return join(this.path, name);
     throw new TypeError(`${JSON.stringify(name)} is not the name of a file in ${this.path}.`);
@@ -93,9 +93,10 @@ class NodeFolder implements Folder {
 }
 
 /**
- * Creates a folder and its missing parents. Returns the topmost created folder, if any. Does not
- * use `mkdir` with the option `recursive`, for two reasons. In a folder where no folders can be
- * created (`/proc`), that call never returns. On a read-only disk, it reports ENOENT.
+ * Creates a folder and its missing parents. Returns the topmost folder that it created, if any.
+ * Does not use `mkdir` with the option `recursive`, for two reasons. If the parent is a folder such
+ * as `/proc`, in which nothing can be created, that call never returns. On a read-only disk, it
+ * reports ENOENT.
  */
 async function createFolder(path: string): Promise<string | undefined> {
   const parent = dirname(path);
@@ -120,23 +121,24 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Opens the folder at `path`. Creates the folder if it does not exist, with access for its owner
- * only. The folder's name is durable when the promise resolves.
+ * Opens the folder at `path`. If the folder does not exist, creates it so that only its owner can
+ * access it. The folder's name is durable when the promise resolves.
  */
 export async function openFolder(path: string): Promise<Folder> {
   if (process.platform === 'win32') {
     throw new Error('Kontiki does not store files on Windows, because their durability has not been tested there.');
   }
-  // An empty path would mean the current directory.
+  // An empty path would refer to the current directory.
   if (path === '') throw new TypeError('The path of a folder must not be empty.');
   const absolute = resolve(path);
   const created = await createFolder(absolute);
-  // Sync the parent of every created folder, because the folder's name is stored in its parent.
+  // Sync the parent of each folder that was created, because a folder's name is stored in its
+  // parent.
   for (let at = absolute; created !== undefined && at.length >= created.length; at = dirname(at)) {
     await new NodeFolder(dirname(at)).sync();
   }
   // Another process may have created the folder and died before syncing the parent. If the parent
-  // is not readable, another user created the folder, so there is nothing to sync.
+  // is not readable, a different user created the folder, so there is nothing to sync.
   if (created === undefined) {
     await new NodeFolder(dirname(absolute)).sync().catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EACCES') throw error;

@@ -10,12 +10,13 @@ import { provesDeath, viewOf } from './node-view.js';
 
 /**
  * The name prefix of listening sockets, and of the sockets that dead processes left behind. A name
- * consists of this prefix, a random number, and the view of its process (`viewOf`).
+ * consists of this prefix, a random number, and the view of the process that created the socket
+ * (`viewOf`).
  */
 const VISIBLE = 'lock-';
 const VIEW = /^lock-[0-9a-f]{16}-(.+)$/;
 /**
- * The name prefix of sockets that may not be listening yet. Other processes ignore these sockets.
+ * The name prefix of sockets that may not be listening yet. Other processes ignore such sockets.
  */
 const STARTING = '.starting-';
 /**
@@ -54,7 +55,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   let state: State = 'contending';
   const sockets = new Sockets(folder, view, () => state);
   const release = async (): Promise<void> => {
-    // A failing disk must not keep this process from closing. If the socket's file remains, it
+    // A failing disk must not keep this process from closing. If the socket file remains, it
     // refuses connections after this process has exited, so the next process removes it.
     await unlink(join(folder, visible)).catch(() => {});
     await sockets.close();
@@ -73,13 +74,13 @@ export async function lockFolder(folder: string): Promise<Lock> {
   return { release };
 }
 
-/** The lock sockets in a folder. */
+/** The sockets in a folder that processes use to lock it. */
 class Sockets {
   readonly #folder: string;
   readonly #view: string;
   /**
-   * The file descriptor of the open folder. On Linux, the descriptor provides a short path for
-   * every socket, even if the path of the folder is long.
+   * The file descriptor of the open folder. On Linux, it provides a short path for every socket,
+   * even if the folder's own path is long.
    */
   readonly #fd: number;
   readonly #root: string;
@@ -112,7 +113,7 @@ class Sockets {
   }
 
   /**
-   * Resolves when the process of the socket `other` has given up or has died. Rejects if that
+   * Resolves when the process behind the socket `other` has given up or died. Rejects if that
    * process holds the lock, does not answer, may be alive but unreachable, or is contending with a
    * lower name.
    */
@@ -151,14 +152,16 @@ class Sockets {
       socket.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNREFUSED') resolve('refused');
         else if (error.code === 'ENOENT') resolve('gone');
-        // The process does not accept connections, or closed this connection before it answered.
+        // The process did not accept the connection, or closed it before answering.
         else if (error.code === 'EAGAIN' || error.code === 'ECONNRESET') resolve('silent');
         else reject(this.#failure(error));
       });
     });
   }
 
-  /** Returns a copy of a socket's error that names the folder's full path instead of its short path. */
+  /**
+   * Returns a copy of a socket error that names the folder's full path instead of its short path.
+   */
   #failure(error: Error): Error {
     error.message = error.message.replace(this.#root, () => this.#folder);
     return error;

@@ -14,7 +14,7 @@ beforeEach(() => (root = mkdtempSync(join(tmpdir(), 'kontiki-files-'))));
 afterEach(() => rmSync(root, { recursive: true }));
 
 describe('openFolder', () => {
-  it('openFolder creates missing parents that only the owner can access', async () => {
+  it('openFolder creates missing parents and gives only their owner access', async () => {
     const folder = await openFolder(join(root, 'a', 'b'));
     const file = await folder.create('x');
     await file.close();
@@ -86,7 +86,7 @@ describe('openFolder', () => {
     await lock.release();
   });
 
-  it('a folder refuses names that lead out of it', async () => {
+  it('a folder refuses file names that refer to files outside it', async () => {
     const folder = await openFolder(join(root, 'inside'));
     writeFileSync(join(root, 'outside'), 'x');
     for (const name of ['../outside', '..', '.', '', '/etc/passwd', 'a/../../outside', 'a\0']) {

@@ -1,5 +1,6 @@
 // Shows that the folder lock never considers a living process dead, even if two processes reach the
-// folder through different mounts. Each process has separate mounts in a new mount namespace.
+// folder through different mounts. Each process runs in a new mount namespace, so that it has its
+// own mounts.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,8 +15,8 @@ const OVERLAY = 'mount -t overlay overlay -o lowerdir=$ROOT/low,upperdir=$ROOT/d
 const BINDFS = 'bindfs $ROOT/data $ROOT/view';
 const BIND = 'mount --bind $ROOT/data $ROOT/view';
 /**
- * A command that changes the boot id that a process sees, as if it ran before a reboot or on
- * another machine.
+ * A command that changes the boot id that a process sees, as if it were running before a reboot or
+ * on another machine.
  */
 const OTHER_BOOT = 'mount --bind $ROOT/boot /proc/sys/kernel/random/boot_id';
 
@@ -40,7 +41,7 @@ function prefix(mounts: readonly string[]): readonly string[] {
   return [...NAMESPACE, 'sh', '-c', `${[`ROOT='${root}'`, ...mounts].join(' && ')} && exec "$@"`, 'sh'];
 }
 
-/** Locks the folder directly, or through the given mounts. */
+/** Locks the folder, either directly or through the given mounts. */
 function startDirectly(...mounts: readonly string[]): Starter {
   return start(data, mounts.length === 0 ? [] : prefix(mounts));
 }
@@ -49,7 +50,7 @@ function startThrough(...mounts: readonly string[]): Starter {
   return start(view, prefix(mounts));
 }
 
-/** Returns whether this machine allows the given mount. */
+/** Returns whether this machine permits the given mount. */
 function allows(mount: string): boolean {
   makeRoot();
   const { status, stderr, error } = spawnSync('env', [...prefix([mount]), 'true'], { encoding: 'utf8' });
@@ -69,8 +70,8 @@ describe.each([
     const holder = first();
     expect(await holder.answer).toBe('won');
     expect(await second().answer).toBe('KONTIKI_LOCKED');
-    // A dead process at another mount cannot be distinguished from a living one, so the error names
-    // the file to remove.
+    // A dead process behind another mount looks like a living one, so the error names the file to
+    // remove.
     await kill(holder);
     const [, lock] = /remove its lock \S*?(lock-\S+) /.exec(await second().output) ?? [];
     rmSync(join(data, lock as string));
@@ -97,9 +98,12 @@ describe('a folder lock after a restart', () => {
     expect(await startDirectly().answer).toBe('won');
   });
 
-  it.runIf(allows(`${OTHER_BOOT} && ${BINDFS}`))('a lock of a client on another machine is kept', async () => {
-    const holder = startThrough(OTHER_BOOT, BINDFS);
-    expect(await holder.answer).toBe('won');
-    expect(await startDirectly().answer).toBe('KONTIKI_LOCKED');
-  });
+  it.runIf(allows(`${OTHER_BOOT} && ${BINDFS}`))(
+    'a process does not take over a lock held by a client on another machine',
+    async () => {
+      const holder = startThrough(OTHER_BOOT, BINDFS);
+      expect(await holder.answer).toBe('won');
+      expect(await startDirectly().answer).toBe('KONTIKI_LOCKED');
+    },
+  );
 });

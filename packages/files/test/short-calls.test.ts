@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { openFolder } from '@kontiki/files/node';
 
-// Shows that files handle short reads and writes. The system may transfer fewer bytes than
-// requested, so each call in these tests transfers only a few bytes.
+// Shows that files handle short reads and writes, in which the system transfers fewer bytes than
+// requested. Each system call in these tests transfers only a few bytes.
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof Fs>();
   const read = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number, done: () => void): void =>
@@ -23,7 +23,7 @@ vi.mock('node:fs', async (original) => {
   };
 });
 
-it('a file transfers all bytes even if each system call transfers few (bugs.md#D7)', async () => {
+it('a file transfers all bytes even if each system call moves few (bugs.md#D7)', async () => {
   const root = mkdtempSync(join(tmpdir(), 'kontiki-files-'));
   try {
     const file = await (await openFolder(root)).create('x');

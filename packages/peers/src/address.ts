@@ -12,7 +12,7 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
  * Parses a peer's address and returns it as a URL with the scheme `http:` or `https:`. The schemes
  * `ws:` and `wss:` are converted, so that a cluster can change its transport without changing the
  * addresses in its membership. Throws `KONTIKI_BAD_OPTION` for other schemes, and for a host or
- * port that nothing can dial. Also throws for spaces and control characters, and for URLs with
+ * port that cannot be dialed. Also throws for spaces and control characters, and for URLs with
  * credentials, a query or a fragment.
  */
 export function parseAddress(address: string): URL {
@@ -35,7 +35,7 @@ export function parseAddress(address: string): URL {
 }
 
 /**
- * Changes the scheme of an address to `https:` but not its port, which is 80 by default for
+ * Changes the scheme of an address to `https:`, but keeps its port, which defaults to 80 for
  * `http:`.
  */
 export function withTls(url: URL): void {
@@ -60,8 +60,8 @@ export function checkAddresses(addresses: ReadonlyMap<ServerId, string>): void {
 }
 
 /**
- * Returns a sentence for the log if peers may be unable to reach a server with this address that
- * listens on this host and port. Returns undefined if the address and the listener are consistent.
+ * Returns a warning for the log if peers may be unable to reach a server at this address, given the
+ * host and port on which it listens. Returns undefined if the two are consistent.
  */
 export function misfit(address: string, { host, port }: Bound): string | undefined {
   const url = parseAddress(address);

@@ -15,7 +15,7 @@ const MAX_ADDRESS = 512;
 const COUNT = /^[1-9][0-9]{0,14}$/;
 
 /**
- * Returns the newest announcements that fit into the header, or '' if there are no announcements.
+ * Returns the newest announcements that fit into the header, or an empty string if there are none.
  */
 export function addressesHeader(announcements: Announcements): string {
   let text = '';
@@ -28,8 +28,8 @@ export function addressesHeader(announcements: Announcements): string {
 }
 
 /**
- * Stores the announcements in a header from an authenticated server. Ignores announcements that are
- * already known. Throws a `HandshakeError` if a new announcement is malformed.
+ * Stores the announcements in a header from an authenticated server. Ignores those that are already
+ * known. Throws a `HandshakeError` if a new announcement is malformed.
  */
 export function learnAddresses({ announcements }: Identity, header: string | readonly string[] | undefined): void {
   if (announcements === undefined || header === undefined) return;

@@ -1,12 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 
-/**
- * Maximum number of certificates between a server's certificate and the authority's certificate.
- */
+/** Maximum number of certificates between a server's certificate and that of the authority. */
 const MAX_CHAIN = 8;
 
-/** Parses the certificates in PEM format. Throws if a string contains none. */
+/** Parses PEM certificates. Throws if one of the strings contains no certificate. */
 export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer)[]): X509Certificate[] {
   return [ca].flat().flatMap((pem) => {
     const blocks = pem.toString().split(/(?=-----BEGIN [A-Z ]*CERTIFICATE-----)/);
@@ -19,7 +17,7 @@ export function parseAuthorities(ca: string | Buffer | readonly (string | Buffer
 /**
  * Returns whether a certificate was issued by one of the authorities, directly or through
  * intermediate authorities. The client sends the intermediate certificates, and Node.js links them
- * by name only. This function therefore verifies every signature in the chain.
+ * by name only. So this function verifies every signature in the chain.
  */
 export function comesFrom(authorities: readonly X509Certificate[], certificate: DetailedPeerCertificate): boolean {
   let current = certificate;

@@ -1,6 +1,6 @@
 /**
- * Delays between attempts, which double from `minMs` to `maxMs`. Each delay is reduced by a random
- * amount of up to one half, so that servers that failed together do not retry together.
+ * The delays between attempts, which double from `minMs` to `maxMs`. Each delay is shortened at
+ * random by up to half, so that servers that failed together do not retry together.
  */
 export class Backoff {
   readonly #minMs: number;

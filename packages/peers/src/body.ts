@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 
-/** The reason why a body is unavailable: it exceeds its maximum length, or it is incomplete. */
+/** The reason why a body is unavailable: it exceeds the maximum length, or it is incomplete. */
 export type BodyFault = 'large' | 'cut';
 
 /** Reads the body of a request or response into memory, up to a maximum length. */
@@ -12,8 +12,9 @@ export class Body {
    */
   readonly #announced: number;
   /**
-   * A buffer that starts with the bytes received so far. Chunks are copied, not kept, because a
-   * client that sends single bytes would make each byte use about a hundred bytes of memory.
+   * A buffer that starts with the bytes received so far. Chunks are copied into it instead of being
+   * kept. Otherwise, a client that sends single bytes would make each of them use about a hundred
+   * bytes of memory.
    */
   #bytes: Buffer = Buffer.alloc(0);
   #received = 0;
@@ -43,7 +44,7 @@ export class Body {
     this.#received += chunk.length;
     if (this.#received > this.#maxBytes) return this.#end('large');
     // Most bodies arrive as one chunk, which needs no copy. A partial chunk is copied, because
-    // keeping it would keep the whole buffer of the socket in memory.
+    // keeping it would keep the socket's whole buffer in memory.
     if (chunk.length === this.#announced) this.#bytes = chunk;
     else {
       if (this.#received > this.#bytes.length) {

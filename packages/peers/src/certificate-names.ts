@@ -9,7 +9,7 @@ export function serverUri(cluster: string, server: ServerId): string {
  * Returns the URIs among a certificate's subject alternative names. Node.js formats the names as
  * text, for example `DNS:a.example, URI:kontiki://c/a`. Node.js quotes names with special
  * characters, so a comma inside a name does not start another name. Quoted URIs are omitted,
- * because server names contain no special characters.
+ * because the names of servers contain no special characters.
  */
 export function uriNames(subjectAltName = ''): string[] {
   const names = [''];

@@ -2,9 +2,10 @@ import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 
 /**
- * Makes a server start TLS on a connection only when the first bytes arrive. Most connections of a
- * flood send nothing. Without TLS, such a connection costs only a fraction of the time and memory.
- * If nothing arrives within `timeoutMs`, closes the connection and calls `onSilent`.
+ * Makes a server start TLS on a connection only when the first bytes arrive. In a flood of
+ * connections, most send nothing. As long as TLS has not started, they cost only a fraction of the
+ * time and memory. If nothing arrives within `timeoutMs`, closes the connection and calls
+ * `onSilent`.
  */
 export function startTlsOnFirstBytes(server: HttpsServer, timeoutMs: number, onSilent: (socket: Socket) => void): void {
   const [startTls] = server.listeners('connection') as [(socket: Socket) => void];
@@ -15,7 +16,7 @@ export function startTlsOnFirstBytes(server: HttpsServer, timeoutMs: number, onS
       onSilent(socket);
     };
     socket.setTimeout(timeoutMs, onTimeout);
-    // Without a listener, an error would end the process.
+    // Without an error listener, a socket error would end the process.
     socket.on('error', () => {});
     socket.once('data', (bytes) => {
       socket.setTimeout(0, onTimeout);

@@ -1,6 +1,9 @@
 import { KontikiError } from '@kontiki/core';
 
-/** The reason why a server refuses a connection, sent in the header `kontiki-refused`. */
+/**
+ * The reasons for which a server refuses a connection. A refusal names its reason in the header
+ * `kontiki-refused`.
+ */
 export type HandshakeErrorReason =
   /** The handshake cannot be parsed. */
   | 'malformed'
@@ -8,7 +11,7 @@ export type HandshakeErrorReason =
   | 'version'
   /** The other server belongs to another cluster. */
   | 'cluster'
-  /** The connection reached a different server than intended. */
+  /** The connection reached a server other than the intended one. */
   | 'receiver'
   /** The other server has this server's own id. */
   | 'self'
@@ -42,7 +45,7 @@ const descriptions: Readonly<Record<HandshakeErrorReason, string>> = {
   busy: 'it has reached its limit of connections',
 };
 
-/** The response header with the reason why a server refused a connection. */
+/** The response header that contains the reason why a server refused a connection. */
 export const REFUSED_HEADER = 'kontiki-refused';
 
 /**
@@ -60,8 +63,8 @@ export class HandshakeError extends KontikiError {
 }
 
 /**
- * Returns a description of the reason in a `kontiki-refused` header, for log lines. Returns
- * undefined for an unknown value, so that arbitrary text from another server is not logged.
+ * Returns a description, for log messages, of the reason in a `kontiki-refused` header. Returns
+ * undefined if the reason is unknown, so that arbitrary text from another server is not logged.
  */
 export function describeReason(header: unknown): string | undefined {
   return typeof header === 'string' && Object.hasOwn(descriptions, header)

@@ -6,24 +6,25 @@ import { HandshakeError } from './handshake-error.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * The version of the handshake. A server refuses every other version. The version will not change,
- * because the header `kontiki-framing` negotiates everything that follows.
+ * The version of the handshake. A server refuses all other versions. This version will never
+ * change, because everything after the handshake is negotiated in the header `kontiki-framing`.
  *
  * The handshake is a set of `kontiki-…` headers that each side sends in an HTTP request or response
  * before any message is accepted. The headers name the cluster, the sending server and the intended
  * receiver, so a wrong address is detected immediately. They also contain the sender's genesis and
  * its incarnation, a random number drawn at each start. The genesis is the checksum of the
  * cluster's first entry. It distinguishes clusters with the same id that were bootstrapped with
- * different lists of servers. A blank server has no genesis yet and learns it from the log; see
- * `isHandshakeOutdated`. The handshake identifies servers. `PeerSecurity` authenticates them.
+ * different lists of servers. A blank server has no genesis yet, and learns it later from the log
+ * (see `isHandshakeOutdated`). The handshake identifies servers. `PeerSecurity` authenticates them.
  *
- * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers of different
- * epochs refuse each other, so that servers that were left behind cannot disturb the recovered
- * cluster. A server of a cluster that was never recovered omits the header. A server that is not in
- * any membership yet sends `any`, because it still receives a log that may contain earlier epochs.
+ * `kontiki-epoch` is the epoch of a recovered cluster, 32 hexadecimal digits. Servers with
+ * different epochs refuse each other, so that servers that were left behind cannot disturb the
+ * recovered cluster. A server of a cluster that was never recovered omits the header. A server that
+ * is not in any membership yet sends `any`, because the log that it is receiving may contain
+ * earlier epochs.
  *
- * `kontiki-framing` is the range of versions of frames that a server supports, for example `1-2`.
- * Both servers choose the highest version in both ranges. A server that sends no range supports
+ * `kontiki-framing` is the range of frame versions that a server supports, for example `1-2`. Both
+ * servers choose the highest version that is in both ranges. A server that sends no range supports
  * version 1. Headers with unknown names are ignored.
  *
  * `kontiki-addresses` contains the addresses that servers announced, including the sender's own. It
@@ -34,21 +35,21 @@ export const PROTOCOL_VERSION = 1;
 /** The contents of a handshake. */
 export interface Hello {
   readonly cluster: string;
-  /** The server that sent the handshake. */
+  /** The id of the server that sent the handshake. */
   readonly from: ServerId;
-  /** The server that `from` intends to reach. */
+  /** The id of the server that `from` intends to reach. */
   readonly to: ServerId;
   readonly incarnation: number;
-  /** The checksum of the cluster's first entry. Undefined while `from` is blank. */
+  /** The checksum of the cluster's first entry. It is undefined while `from` is blank. */
   readonly genesis: number | undefined;
   /**
-   * The epoch of the server `from`: '' unless its cluster was recovered, undefined while the server
-   * does not have an epoch yet.
+   * The epoch of the server `from`. It is empty unless the cluster was recovered, and undefined
+   * while the server has no epoch yet.
    */
   readonly epoch: string | undefined;
-  /** The version in which both servers encode frames after the handshake. */
+  /** The frame version that both servers use after the handshake. */
   readonly framing: number;
-  /** The announced addresses in the header, not parsed yet. */
+  /** The announced addresses from the header, not parsed yet. */
   readonly addresses: string | readonly string[] | undefined;
 }
 
@@ -124,8 +125,8 @@ export function checkHello(self: Identity, headers: Headers, dialed?: ServerId):
 }
 
 /**
- * Returns a sentence that states which of two servers the operator must empty. After two separate
- * recoveries, the operator chooses.
+ * Returns a sentence that states which of two servers must lose its data. After two separate
+ * recoveries, the operator has to choose.
  */
 function describeEpochs(self: Identity, from: ServerId, epoch: string): string {
   if (epoch !== '' && self.epoch !== '')
@@ -151,7 +152,7 @@ export function checkRequest({ self, security }: Context, { headers, socket }: I
 }
 
 /**
- * Checks the response of the server `dialed` and returns its handshake. Throws a `HandshakeError`
+ * Checks the response from the server `dialed` and returns its handshake. Throws a `HandshakeError`
  * if the two servers must not communicate. The TLS connection has already authenticated that
  * server.
  */
@@ -161,26 +162,26 @@ export function checkResponse({ self }: Context, headers: Headers, dialed: Serve
   return hello;
 }
 
-/** The values in a handshake that a server may receive only after its start. */
+/** The values in a handshake that a server may only learn after its start. */
 export type Claims = Pick<Identity, 'genesis' | 'epoch'>;
 
 /** The values that a server has sent in a handshake. */
 export interface Sent extends Claims {
-  /** The version of the announced addresses that were sent. */
+  /** The version of the announced addresses that the server has sent. */
   announced: number | undefined;
 }
 
-/** Returns the current values for a handshake of this server. */
+/** Returns the values that this server would send in a handshake now. */
 export function claimsOf({ genesis, epoch, announcements }: Identity): Sent {
   return { genesis, epoch, announced: announcements?.version };
 }
 
 /**
- * Returns whether the two servers must repeat their handshake, because this server has received its
- * genesis or its epoch since the last handshake. `now` holds the current values of this server.
- * `sent` and `received` hold the values of the handshake. A value that this server has sent needs
- * no new handshake, because the other server checks the value. A value that this server has
- * received needs no new handshake, either.
+ * Returns whether the two servers must repeat their handshake, because this server has learned its
+ * genesis or its epoch since the last handshake. `now` holds this server's current values, and
+ * `sent` and `received` those of the last handshake. If the last handshake already contained a
+ * value, in either direction, that value needs no new handshake, because one of the servers has
+ * checked it.
  */
 export function isHandshakeOutdated(now: Claims, sent: Claims, received: Claims): boolean {
   const isOutdated = (name: keyof Claims): boolean => now[name] !== sent[name] && now[name] !== received[name];
@@ -210,7 +211,7 @@ function parseHello(headers: Headers): Hello {
   };
 }
 
-/** Returns the highest version of frames that both servers support. */
+/** Returns the highest frame version that both servers support. */
 function chooseFraming(range: string | readonly string[]): number {
   const [, min, max] = (typeof range === 'string' ? FRAMING_RANGE.exec(range) : undefined) ?? [];
   if (min === undefined || max === undefined || Number(min) > Number(max)) {
@@ -244,7 +245,7 @@ function parseNumber(headers: Headers, name: string, max: number): number {
 }
 
 /**
- * Quotes and truncates text from another server, so that log entries stay short and on one line.
+ * Quotes and truncates text from another server, so that log messages stay short and on one line.
  */
 function quote(value: unknown): string {
   return JSON.stringify(value ?? null).slice(0, 80);

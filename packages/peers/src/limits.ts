@@ -1,7 +1,7 @@
 import { KontikiError } from '@kontiki/core';
 import { checkNames } from './check-names.js';
 
-/** Number of ticks without any data after which a connection or a peer is considered dead. */
+/** Number of ticks after which a connection or a peer that has sent nothing is considered dead. */
 export const SILENT_TICKS = 5;
 
 /** Limits on peers and on all other clients that can reach a transport's port. */
@@ -12,14 +12,14 @@ export interface PeerLimits {
    */
   readonly queueBytes: number;
   /**
-   * Maximum number of servers connected to this server. Additional servers are refused unless they
-   * are in the membership. Default 256.
+   * Maximum number of connected servers. Servers beyond this number are refused unless they are in
+   * the membership. Default 256.
    */
   readonly connections: number;
   /**
-   * Maximum number of connections without a completed handshake. Above the limit, the transport
-   * finds the network with the most such connections and closes its oldest one. A network is an
-   * IPv4 address or the first 64 bits of an IPv6 address. Default 64.
+   * Maximum number of connections without a completed handshake. Above this limit, the transport
+   * closes the oldest of these connections from the network that has the most of them. A network is
+   * an IPv4 address or the first 64 bits of an IPv6 address. Default 64.
    */
   readonly unidentified: number;
   /** Maximum time to connect and complete the handshake. Default 3,000 ms. */
@@ -30,8 +30,8 @@ export interface PeerLimits {
    */
   readonly pingIntervalMs: number;
   /**
-   * Initial delay before an unreachable peer is dialed again. The delay doubles with every attempt.
-   * Default 50 ms.
+   * Initial delay before an unreachable peer is dialed again. The delay is doubled after every
+   * attempt. Default 50 ms.
    */
   readonly reconnectMinMs: number;
   /** Maximum delay before an unreachable peer is dialed again. Default 2,000 ms. */

@@ -20,8 +20,7 @@ export interface Bound {
 }
 
 /**
- * Returns the address and port on which a server listens, or undefined if the server does not
- * listen.
+ * Returns the address and port on which a server is listening, or undefined if it is not listening.
  */
 export function boundOf(server: Server): Bound | undefined {
   const address = server.address();
@@ -29,8 +28,8 @@ export function boundOf(server: Server): Bound | undefined {
 }
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host`, unless `isAllowed` is true.
- * Without authentication of peers, any client that reaches the port could vote and write entries.
+ * Throws `KONTIKI_BAD_OPTION` if other machines can reach `host`, unless `isAllowed` is true. If
+ * peers are not authenticated, any client that reaches the port could vote and write entries.
  */
 export function checkExposure(host: string, isAllowed: boolean): void {
   if (isAllowed || isLoopback(host)) return;
@@ -41,7 +40,8 @@ export function checkExposure(host: string, isAllowed: boolean): void {
 }
 
 /**
- * Starts listening. If this fails, rejects with `KONTIKI_LISTEN` and the system's error as `cause`.
+ * Starts listening. On failure, rejects with a `KONTIKI_LISTEN` error whose `cause` is the system's
+ * error.
  */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -60,7 +60,7 @@ export function listen(server: Server, host: string, port: number): Promise<void
 }
 
 /**
- * Removes the brackets that an IPv6 address has in a URL. System calls reject an address with
+ * Removes the brackets that an IPv6 address has in a URL. System calls reject addresses with
  * brackets.
  */
 function withoutBrackets(host: string): string {

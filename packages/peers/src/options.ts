@@ -4,23 +4,23 @@ import type { PeerLimits } from './limits.js';
 import { checkExposure, LOOPBACK } from './listening.js';
 import type { SecurityOptions } from './security.js';
 
-/** The port and host of the server that the transport creates. */
+/** The port and host that the transport's own server listens on. */
 export interface ListenOptions {
   /** The port number, or 0 to let the system choose one. `transport.port` is the actual port. */
   readonly port: number;
-  /** The name or address of the interface on which to listen. Default `127.0.0.1`. */
+  /** The name or address of the interface to listen on. Default `127.0.0.1`. */
   readonly host?: string | undefined;
 }
 
-/** Options that all transports on Node.js have in common. */
+/** Options that all Node.js transports have in common. */
 export interface TransportOptions extends SecurityOptions {
   /** The transport's logger. Default: no logging. */
   readonly logger?: Logger | undefined;
-  /** Limits that override the defaults. */
+  /** Limits that differ from the defaults. */
   readonly limits?: Partial<PeerLimits> | undefined;
   /**
-   * Source of uniformly distributed numbers in [0, 1), for delays between attempts. Default
-   * `Math.random`.
+   * A random number generator for the delays between attempts. It returns uniformly distributed
+   * numbers in [0, 1). Default `Math.random`.
    */
   readonly random?: (() => number) | undefined;
   /**
@@ -33,7 +33,7 @@ export interface TransportOptions extends SecurityOptions {
 
 /**
  * Throws `KONTIKI_BAD_OPTION` if an option is invalid. Also throws if other machines can reach the
- * host, but `security` allows no connections from other machines.
+ * host even though `security` does not allow connections from them.
  */
 export function checkListen(options: ListenOptions, { tls, secrets, insecure = false }: SecurityOptions = {}): void {
   checkNames('listen', options, ['port', 'host']);

@@ -10,8 +10,8 @@ import type { Context } from './peer-transport.js';
 import { logRefusal, parserRefusal, type RefusalReason } from './refusals.js';
 
 /**
- * The statuses with which the server answers requests that Node.js refuses, by reason. All other
- * reasons have the status 400.
+ * The status codes with which the server answers requests that Node.js refuses, by reason. For any
+ * reason that is not listed, the status is 400.
  */
 const STATUSES: ReadonlyMap<RefusalReason, string> = new Map([
   ['headers', '431 Request Header Fields Too Large'],
@@ -27,10 +27,10 @@ export class OwnServer {
   readonly server: Server;
   readonly #context: Context;
   /**
-   * Connections without a completed handshake, keyed by the addresses and ports of both ends,
-   * oldest first. Any client that reaches the port can open such connections, so their number is
-   * limited. Above the limit, a new connection replaces a connection of the network that has the
-   * most of them.
+   * Connections without a completed handshake, oldest first, keyed by the addresses and ports of
+   * both ends. Any client that reaches the port can open such connections, so their number is
+   * limited. Above the limit, a new connection replaces one from the network that has the most of
+   * them.
    */
   readonly #unidentified = new Map<string, { readonly socket: Socket; readonly network: string }>();
 
@@ -39,8 +39,8 @@ export class OwnServer {
     const { limits, security } = context;
     const options = {
       maxHeaderSize: 8_192,
-      // By default, Node.js itself would refuse requests without a host header, and they would not
-      // be counted. Such requests have no handshake either.
+      // By default, Node.js itself would refuse requests without a host header, so they would not
+      // be counted. They are refused anyway, because they lack a handshake.
       requireHostHeader: false,
       headersTimeout: limits.handshakeTimeoutMs,
       requestTimeout: 0,
@@ -60,8 +60,8 @@ export class OwnServer {
     }
     this.server.on('connection', (socket: Socket) => this.#onConnection(socket));
     this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#onClientError(error, socket));
-    // Without these listeners, Node.js would answer unknown expectations and close tunnels without
-    // counting them.
+    // Without these listeners, Node.js would answer `Expect` headers and close `CONNECT` tunnels
+    // without counting them.
     this.server.on('checkExpectation', onRequest);
     this.server.on('connect', ({ socket }) => {
       logRefusal(context, { reason: 'method', message: 'a request asks for a tunnel.' }, socket.remoteAddress);
@@ -83,10 +83,9 @@ export class OwnServer {
   }
 
   /**
-   * Closes the oldest connection of the network that has the most connections. A flood therefore
-   * does not replace the connection of a peer on another network. A peer on the same network
-   * completes its handshake within a few round trips, so the oldest connection is unlikely to be a
-   * peer's.
+   * Closes the oldest connection from the network with the most connections. So a flood does not
+   * replace the connection of a peer on another network. A peer on the same network completes its
+   * handshake within a few round trips, so the oldest connection is unlikely to belong to a peer.
    */
   #closeOne(): void {
     const counts = new Map<string, number>();
@@ -98,10 +97,11 @@ export class OwnServer {
   }
 
   #onTlsError(error: NodeJS.ErrnoException, { authorizationError, remoteAddress }: TLSSocket): void {
-    // Either the client has closed the connection, or this server has closed it and counted the
-    // refusal.
+    // Either the client has closed the connection, or this server has closed it and has already
+    // counted the refusal.
     if (error.code === 'ECONNRESET' && !authorizationError) return;
-    // The message contains only a code of Node.js or OpenSSL, and no text that a client can choose.
+    // The message contains only a Node.js or OpenSSL error code, and no text that a client can
+    // choose.
     const message = `its TLS handshake failed (${String(authorizationError || error.code)})`;
     logRefusal(this.#context, { reason: 'tls', message }, remoteAddress);
   }
@@ -111,11 +111,11 @@ export class OwnServer {
    */
   #onClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
     const refusal = parserRefusal(code);
-    // Bytes that follow a refused request on the same connection are not counted as another
-    // refusal.
+    // Do not count bytes that follow a refused request on the same connection as another refusal.
     if (refusal === undefined || !socket.writable) return void socket.destroy();
     logRefusal(this.#context, refusal, socket.remoteAddress);
-    // Another response has already started, so an answer here would corrupt that response.
+    // Another response is already being sent on this connection, so an answer here would corrupt
+    // it.
     if (socket.bytesWritten > 0) return void socket.destroy();
     const status = STATUSES.get(refusal.reason) ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
@@ -126,7 +126,7 @@ export class OwnServer {
     this.#unidentified.delete(bothEnds(socket));
   }
 
-  /** Starts listening. Rejects with `KONTIKI_LISTEN` if the server cannot listen on the port. */
+  /** Starts listening. Rejects with `KONTIKI_LISTEN` if it cannot listen on the port. */
   async start({ host = LOOPBACK, port }: ListenOptions): Promise<void> {
     await listen(this.server, host, port);
     this.server.on('error', (error) => {
@@ -135,8 +135,8 @@ export class OwnServer {
   }
 
   /**
-   * Stops listening and closes all connections except upgraded ones, which no longer belong to the
-   * server.
+   * Stops listening and closes all connections except for upgraded ones, which no longer belong to
+   * the server.
    */
   async close(): Promise<void> {
     if (!this.server.listening) return;
@@ -149,8 +149,8 @@ export class OwnServer {
 }
 
 /**
- * Returns the endpoints of a socket as text. A TLS socket and the TCP socket below it have the same
- * endpoints.
+ * Returns the endpoints of a socket as a string. A TLS socket and the TCP socket underneath have
+ * the same endpoints.
  */
 function bothEnds({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
   return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`;

@@ -18,7 +18,7 @@ import { Refusals } from './refusals.js';
 import { PeerSecurity, type PeerTls } from './security.js';
 import { ThrottledLogger } from './throttled-logger.js';
 
-/** The names of the options in `TransportOptions`. */
+/** The names of the options that all transports share (`TransportOptions`). */
 const NAMES: readonly (keyof TransportOptions)[] = ['tls', 'secrets', 'insecure', 'logger', 'limits', 'random', 'dial'];
 
 /** The identity, settings and callbacks that all parts of a started transport share. */
@@ -32,13 +32,13 @@ export interface Context {
   readonly refusals: Refusals;
   /** Returns whether a server is in the membership. */
   readonly isMember: (id: ServerId) => boolean;
-  /** Topics of log lines about skipped messages of unknown kinds. */
+  /** Topics for which a skipped message of an unknown kind has already been logged. */
   readonly skippedKinds: Set<string>;
   /** Passes a message from a peer to the node. */
   readonly receive: (from: ServerId, message: Received) => void;
 }
 
-/** Another server, with its connections and the messages queued for it. */
+/** Another server, its connections, and the messages queued for it. */
 export interface Peer {
   readonly id: ServerId;
   /**
@@ -46,7 +46,7 @@ export interface Peer {
    * membership.
    */
   setAddress(address: string | undefined): void;
-  /** Queues messages. `flush` is called in the same turn of the event loop. */
+  /** Queues messages. The transport calls `flush` in the same turn of the event loop. */
   push(messages: readonly Message[]): void;
   /** Sends as many queued messages as the connections accept. */
   flush(): void;
@@ -70,12 +70,12 @@ export interface Listener {
 }
 
 /**
- * The base class of transports over sockets. It implements the `Transport` interface of
- * `@kontiki/core` for a set of peers. A subclass supplies the peers and the listener. A peer is
- * created when it appears in a membership or connects, and removed when it has neither an address
- * nor a connection. Messages sent in one turn of the event loop are queued and flushed together, so
- * they share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`.
- * Long timeouts are counted in ticks, so that they need no timers of their own.
+ * The base class of transports that use sockets. It implements the `Transport` interface of
+ * `@kontiki/core`. A subclass supplies the peers and the listener. A peer object is created when
+ * the peer appears in a membership or connects, and is removed when it has neither an address nor a
+ * connection. Messages sent in one turn of the event loop are queued and flushed together, so they
+ * share a frame. One interval timer calls the `tick` of all peers once per `pingIntervalMs`. Long
+ * timeouts are counted in ticks, so that they need no timers of their own.
  */
 export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #random: () => number;
@@ -85,7 +85,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   readonly #security: PeerSecurity;
   readonly #refusals = new Refusals();
   readonly #peers = new Map<ServerId, P>();
-  /** Peers for which messages have been queued in this turn of the event loop. */
+  /** Peers for which messages have been queued during this turn of the event loop. */
   readonly #dirty = new Set<P>();
   #addresses: ReadonlyMap<ServerId, string> = new Map();
   /** The most recently checked addresses, including this server's own address. */
@@ -96,9 +96,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   #closed: Promise<void> | undefined;
 
   /**
-   * `own` lists the names of the options that only this kind of transport has. Throws
-   * `KONTIKI_BAD_OPTION` if an option is invalid or unknown. The constructor opens no port and no
-   * connection.
+   * `own` lists the names of the options that are specific to this kind of transport. Throws
+   * `KONTIKI_BAD_OPTION` if an option is invalid or unknown. Opens no port and no connection.
    */
   constructor(options: TransportOptions, own: readonly string[]) {
     checkNames('transport', options, [...NAMES, ...own]);
@@ -112,25 +111,25 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
   }
 
   /**
-   * Returns a listener. `getPeer` returns the peer with the given id, and creates the peer if it is
-   * unknown.
+   * Creates a listener. `getPeer` returns the peer with the given id, and creates it if necessary.
    */
   protected abstract createListener(context: Context, getPeer: (id: ServerId) => P): Listener;
 
-  /**
-   * Returns a new peer, which calls `onIdle` when it has neither an address nor a connection left.
-   */
+  /** Creates a peer, which calls `onIdle` once it has neither an address nor a connection. */
   protected abstract createPeer(context: Context, id: ServerId, onIdle: () => void): P;
 
   /**
-   * The port on which the transport listens, useful if the system chose the port. Undefined while
-   * the transport is not listening.
+   * The port on which the transport is listening, which is needed if the system chose the port.
+   * Undefined while the transport is not listening.
    */
   get port(): number | undefined {
     return this.#listener?.bound?.port;
   }
 
-  /** Number of connections and frames that this server has refused, by reason. */
+  /**
+   * Number of connections, requests, responses and messages that this server has refused, by
+   * reason.
+   */
   get refusals(): Readonly<Record<string, number>> {
     return this.#refusals.byReason;
   }
@@ -146,9 +145,9 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 
   /**
    * Replaces the shared secrets without a restart. Open connections stay open. To change a secret,
-   * first add the new secret as the second secret of each server. Then make the new secret the
-   * first one on each server, and finally remove the old secret. Throws `KONTIKI_BAD_OPTION` and
-   * changes nothing if a secret is invalid.
+   * first add the new secret as the second secret of each server. Next, make it the first secret on
+   * each server, and finally remove the old one. Throws `KONTIKI_BAD_OPTION` and changes nothing if
+   * a secret is invalid.
    */
   setSecrets(secrets: readonly (string | Uint8Array)[]): void {
     this.#security.setSecrets(secrets);
@@ -164,8 +163,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
    * Starts listening and dialing peers. Rejects with `KONTIKI_LISTEN` if the transport cannot
    * listen on the port. Rejects with `KONTIKI_BAD_OPTION` if this server's certificate does not
    * name this server. Also rejects with this code if other machines can reach the application's
-   * server although peers are not authenticated. Rejects with `KONTIKI_CLOSED` if the transport was
-   * closed.
+   * server even though peers are not authenticated. Rejects with `KONTIKI_CLOSED` if the transport
+   * has been closed.
    */
   async start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void> {
     if (this.#closed !== undefined) throw closedError();
@@ -197,7 +196,7 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
       await this.close();
       throw error;
     }
-    // `close` may have been called during the await.
+    // `close` may have been called in the meantime.
     if (this.#isClosed()) {
       await this.#listener.close();
       throw closedError();
@@ -245,7 +244,10 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
     this.#dirty.clear();
   }
 
-  /** Logs if peers may not reach the listener at this server's address in the membership. */
+  /**
+   * Logs a warning if peers may be unable to reach the listener at this server's address in the
+   * membership.
+   */
   #reportMisfit({ self, logger }: Context): void {
     const address = this.#checked.get(self.server);
     const bound = this.#listener?.bound;
@@ -274,8 +276,8 @@ export abstract class PeerTransport<P extends Peer> implements Transport {
 }
 
 /**
- * Decodes a frame and passes its messages to the node. Stops when `isOpen` returns false. Throws
- * `KONTIKI_PROTOCOL` if the frame cannot be decoded.
+ * Decodes a frame and passes its messages to the node. Stops early if `isOpen` returns false.
+ * Throws `KONTIKI_PROTOCOL` if the frame cannot be decoded.
  */
 export function receiveFrame(context: Context, from: ServerId, bytes: Uint8Array, isOpen: () => boolean): void {
   const { group, messages, skipped } = decodeFrame(bytes);

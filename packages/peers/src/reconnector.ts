@@ -4,18 +4,18 @@ import { Backoff } from './backoff.js';
 import type { Context } from './peer-transport.js';
 
 /**
- * Milliseconds after which a connection counts as stable, so that losing the connection resets the
- * delays. An outage of at least this duration is logged as a warning. If the outage is shorter, the
- * peer may just be starting.
+ * Milliseconds after which a connection counts as stable. When a stable connection is lost, the
+ * delays start over. An outage that lasts at least this long is logged as a warning. In a shorter
+ * outage, the peer may just be restarting.
  */
 const LASTING_MS = 5_000;
 
 /**
  * Decides when to dial one peer at one address, and logs the results. The transport makes the
- * attempts in the `dial` callback and reports their results to the `on…` methods. The first attempt
- * is made immediately. After each lost connection or failed attempt, the next attempt follows a
- * delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. A peer that connects to this server
- * is alive, so `reconnectSoon` then shortens the delay to `reconnectMinMs`.
+ * attempts in the `dial` callback, and reports the results by calling the `on…` methods. The first
+ * attempt is made immediately. After each lost connection or failed attempt, the next attempt
+ * follows a delay that doubles from `reconnectMinMs` to `reconnectMaxMs`. When a peer connects to
+ * this server, it is known to be alive, so `reconnectSoon` shortens the delay to `reconnectMinMs`.
  */
 export class Reconnector {
   readonly address: string;
@@ -24,9 +24,9 @@ export class Reconnector {
   readonly #dial: (url: URL) => void;
   readonly #backoff: Backoff;
   #timer: NodeJS.Timeout | undefined;
-  /** The time when the last connection was lost, or when dialing started. */
+  /** The time at which the last connection was lost, or at which dialing started. */
   #disconnectedAt: number = performance.now();
-  /** The time when the current connection was opened. Undefined if there is no connection. */
+  /** The time at which the current connection was opened. Undefined if there is no connection. */
   #connectedAt: number | undefined;
   /** Whether `reconnectSoon` has shortened a delay since the last tick. */
   #shortened = false;
@@ -42,7 +42,9 @@ export class Reconnector {
     this.#backoff = new Backoff(limits.reconnectMinMs, limits.reconnectMaxMs, random);
   }
 
-  /** Dials the peer. Called directly for the first attempt, and by a timer for later attempts. */
+  /**
+   * Dials the peer. Called directly for the first attempt, and by a timer for all later attempts.
+   */
   start(): void {
     this.#timer = undefined;
     if (this.#closed) return;
@@ -62,12 +64,12 @@ export class Reconnector {
     } catch (error) {
       const fault = dial === undefined ? 'its address in the membership is invalid' : 'the option dial has failed';
       this.#log('error', 'address', `cannot dial ${this.#peer}: ${fault}`, { error });
-      // A later call to `dial` may succeed.
+      // A later attempt may succeed, so schedule one.
       if (dial !== undefined) this.onEnded();
       return undefined;
     }
-    // Authenticated peers use TLS, even if the scheme of the address is `http:` or `ws:`. A cluster
-    // can therefore introduce TLS without changing the addresses in its membership.
+    // Use TLS with authenticated peers, even if the scheme of the address is `http:` or `ws:`. This
+    // lets a cluster introduce TLS without changing the addresses in its membership.
     if (security.isOn) withTls(url);
     return url;
   }
@@ -78,8 +80,8 @@ export class Reconnector {
    */
   reconnectSoon(): void {
     if (this.#timer === undefined || this.#shortened) return;
-    // Shorten the delay at most once per tick. A peer that connects repeatedly must neither
-    // postpone the attempt forever nor cause many attempts.
+    // Shorten the delay at most once per tick. A peer that connects repeatedly must not postpone
+    // the next attempt forever, nor cause many attempts.
     this.#shortened = true;
     this.#backoff.reset();
     this.#wait();
@@ -114,8 +116,8 @@ export class Reconnector {
   }
 
   /**
-   * Logs that a server answered, but one of the two servers refused the other. Always logs a
-   * warning, because an operator must fix the cause.
+   * Logs that a server answered, but that one of the two servers refused the other. This is always
+   * logged as a warning, because an operator must fix the cause.
    */
   onRefused(reason: string): void {
     this.#logFailure('warn', 'refused', reason);
@@ -139,7 +141,7 @@ export class Reconnector {
 
   #logFailure(level: 'debug' | 'warn', topic: string, reason: string): void {
     if (this.#closed) return;
-    // Errors of OpenSSL contain line breaks.
+    // OpenSSL error messages contain line breaks.
     const line = reason.replaceAll(/\s+/g, ' ').trim();
     this.#log(level, topic, `cannot connect to ${this.#peer}: ${line}`, { address: this.address });
   }

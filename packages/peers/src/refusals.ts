@@ -1,24 +1,24 @@
 import type { HandshakeErrorReason } from './handshake-error.js';
 import type { ThrottledLogger } from './throttled-logger.js';
 
-/** The reason why a server refused a connection, a request, a response or a message. */
+/** The reasons for which a server refuses a connection, a request, a response or a message. */
 export type RefusalReason =
   | HandshakeErrorReason
   /** The TLS handshake failed. */
   | 'tls'
-  /** Too many connections had not completed the handshake. */
+  /** There were too many connections without a completed handshake. */
   | 'unidentified'
   /** The other side sent something that is not HTTP, or an ambiguous request. */
   | 'http'
   /** The headers of a request or response were too large. */
   | 'headers'
-  /** A connection sent nothing in time, or did not send all headers of a request in time. */
+  /** A client did not send anything in time, or did not send all headers of a request in time. */
   | 'timeout'
   /** The request has a method that no peer uses. */
   | 'method'
   /** The request is for a path that the server does not have. */
   | 'path'
-  /** The request does not ask for a WebSocket connection. */
+  /** The request does not ask to open a WebSocket connection. */
   | 'upgrade'
   /** A message or a response was too large, had too many parts, or could not be decoded. */
   | 'frame';
@@ -29,7 +29,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Counts refusals by reason. The set of reasons is fixed, so clients cannot add reasons. */
+/** Counts refusals by reason. The set of reasons is fixed, so clients cannot add to it. */
 export class Refusals {
   readonly #counts = new Map<RefusalReason, number>();
 
@@ -42,7 +42,7 @@ export class Refusals {
   }
 }
 
-/** Counts and logs that this server refused a connection. `from` is the address of the other machine. */
+/** Counts and logs a refusal by this server. `from` is the address of the other machine. */
 export function logRefusal(
   { logger, refusals }: { readonly logger: ThrottledLogger; readonly refusals: Refusals },
   { reason, message }: Refusal,
@@ -53,9 +53,9 @@ export function logRefusal(
 }
 
 /**
- * Returns the refusal for an error of Node's HTTP parser, which reads the requests to a server and
- * the responses to a client. Returns undefined for other errors, for example if the other side has
- * disconnected.
+ * Returns the refusal for an error from Node's HTTP parser, which parses the requests that a server
+ * receives and the responses that a client receives. Returns undefined for any other error, such as
+ * a lost connection.
  */
 export function parserRefusal(code = ''): Refusal | undefined {
   switch (code) {
@@ -67,7 +67,7 @@ export function parserRefusal(code = ''): Refusal | undefined {
     case 'HPE_INVALID_EOF_STATE':
       return undefined;
     default:
-      // All such codes come from Node's parser, so a client cannot influence the text.
+      // These codes all come from Node's parser, so a client cannot influence the text.
       return code.startsWith('HPE_') ? { reason: 'http', message: `a request is not valid (${code}).` } : undefined;
   }
 }

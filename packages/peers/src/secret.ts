@@ -2,24 +2,24 @@ import { createHash } from 'node:crypto';
 import { KontikiError } from '@kontiki/core';
 
 const MIN_BYTES = 32;
-/** Maximum length of a key. OpenSSL 3 accepts longer keys, but a longer key is not safer. */
+/** Maximum length of a key. OpenSSL 3 accepts longer keys, but they would not be safer. */
 const MAX_BYTES = 256;
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** A shared secret, and the name by which both sides of a connection refer to it. */
+/** A shared secret, with the name by which both sides of a connection refer to it. */
 export interface Secret {
   readonly key: Buffer;
   /**
-   * The key's name, derived from a hash of the key. Several keys can therefore be valid at the same
-   * time without separate names. A hash of 32 random bytes cannot be reversed.
+   * The key's name, derived from a hash of the key. So several keys can be valid at the same time
+   * without having to be named. A hash of 32 random bytes cannot be reversed.
    */
   readonly identity: string;
 }
 
 /**
- * Returns the secrets in an option. A string is the base64 form of the key. Throws
- * `KONTIKI_BAD_OPTION` for a key that has the wrong length or is certainly not random, and for a key
- * that is listed twice. The error never contains a key.
+ * Returns the secrets in an option. A string is a key in base64. Throws `KONTIKI_BAD_OPTION` if a
+ * key has the wrong length, is obviously not random, or is listed twice. The error never contains a
+ * key.
  */
 export function parseSecrets(secrets: unknown): Secret[] {
   if (!Array.isArray(secrets) || secrets.length === 0)
@@ -44,7 +44,7 @@ export function parseSecrets(secrets: unknown): Secret[] {
 function faultOf(key: Buffer | undefined): string | undefined {
   if (key === undefined) return 'something else';
   if (key.length < MIN_BYTES || key.length > MAX_BYTES) return `${key.length} bytes`;
-  // One example of such a key is a buffer that was never filled.
+  // An example is a key in a buffer that was never filled.
   return key.every((byte) => byte === key[0]) ? 'one byte that repeats' : undefined;
 }
 

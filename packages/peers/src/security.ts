@@ -18,7 +18,7 @@ import { parseSecrets, type Secret } from './secret.js';
 
 type Pem = string | Buffer;
 
-/** The certificate of a server and the authorities that it trusts, in PEM format. */
+/** The certificate of this server and the authorities that it trusts, in PEM format. */
 export interface PeerTls {
   /**
    * This server's certificate, followed by the certificates of intermediate authorities, if any.
@@ -41,20 +41,19 @@ export interface SecurityOptions {
   readonly tls?: PeerTls | undefined;
   /**
    * TLS with a pre-shared key. Each key is 32 to 256 random bytes, or their base64 form. This
-   * server dials with the first key and accepts all keys. The holder of a key may act as any
+   * server dials with the first key and accepts all keys. Anyone who holds a key can act as any
    * server.
    */
   readonly secrets?: readonly (string | Uint8Array)[] | undefined;
   /**
-   * Whether to accept peers from other machines although they are not authenticated. Default false.
-   * Not needed with `tls` or `secrets`.
+   * Whether to accept peers from other machines even though they are not authenticated. Default
+   * false. Not needed with `tls` or `secrets`.
    */
   readonly insecure?: boolean | undefined;
 }
 
 /**
- * The only cipher suite with a pre-shared key that has both forward secrecy and authenticated
- * encryption.
+ * The only pre-shared key cipher suite that has both forward secrecy and authenticated encryption.
  */
 const PSK_CIPHERS = 'ECDHE-PSK-CHACHA20-POLY1305';
 
@@ -69,27 +68,27 @@ type Mode =
   | { readonly kind: 'secret'; readonly secrets: readonly Secret[]; readonly context: SecureContext };
 
 /**
- * Authentication between this server and its peers, on connections in both directions.
+ * Authenticates this server and its peers to each other, on connections in both directions.
  *
  * With `tls`, the peer's certificate must come from one of the authorities. The certificate must
  * also name the cluster and the server that the peer claims to be. If only the authority were
  * checked, every server could act as every other server (CVE-2021-37219). Host names are not
  * compared, because an address may change. With `secrets`, both sides prove in the TLS handshake
- * that they have a key. Resumed sessions are refused, because they would skip these checks after
- * the options have changed.
+ * that they have the same key. Resumed sessions are refused, because they would skip these checks
+ * after the options have changed.
  */
 export class PeerSecurity {
   readonly #insecure: boolean;
   /**
-   * The names in the certificates of accepted connections. The check runs once per connection, and
-   * all requests on the connection use its result.
+   * For each accepted connection, the names in the client's certificate. The certificate is checked
+   * once per connection, and the result applies to all requests on it.
    */
   readonly #names = new WeakMap<TLSSocket, readonly string[]>();
-  /** Connections that were accepted by the server that the transport created. */
+  /** Connections that the transport's own server has accepted. */
   readonly #own = new WeakSet<TLSSocket>();
   /**
-   * Whether the client of each connection to an application's server has proved its identity. The
-   * check runs once per connection, and all requests on the connection use its result.
+   * For each connection to an application's server, whether the client has proved its identity.
+   * This is checked once per connection, and the result applies to all requests on it.
    */
   readonly #proven = new WeakMap<TLSSocket, boolean>();
   #mode: Mode;
@@ -114,7 +113,7 @@ export class PeerSecurity {
     return this.isOn || this.#insecure;
   }
 
-  /** The options of the server that a transport creates. Undefined for a server without TLS. */
+  /** The TLS options of the transport's own server. Undefined if it does not use TLS. */
   get serverOptions(): ServerOptions | undefined {
     const common = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
     const mode = this.#mode;
@@ -124,7 +123,7 @@ export class PeerSecurity {
       case 'tls':
         return { ...mode.tls, ...common, requestCert: true, rejectUnauthorized: true };
       case 'secret':
-        // Pre-shared keys with TLS 1.3 would need a callback that Node.js does not have.
+        // Using pre-shared keys with TLS 1.3 would require a callback that Node.js does not offer.
         return {
           ...common,
           maxVersion: 'TLSv1.2',
@@ -134,10 +133,7 @@ export class PeerSecurity {
     }
   }
 
-  /**
-   * Records the server that the transport created, so that new certificates can be set on this
-   * server.
-   */
+  /** Records the transport's own server, so that its certificates can be replaced later. */
   serveOn(server: HttpsServer): void {
     this.#server = server;
     server.on('secureConnection', (socket) => this.#own.add(socket));
@@ -169,7 +165,8 @@ export class PeerSecurity {
   /** Throws a `HandshakeError` if the client of a connection is not authenticated. */
   checkClient(socket: Socket): void {
     if (!this.isOn) {
-      // `start` cannot check this if an application's server starts to listen after the transport.
+      // `start` cannot check this if the application's server starts to listen only after the
+      // transport has started.
       const { localAddress } = socket;
       if (this.#insecure || localAddress === undefined || isLoopback(localAddress)) return;
       throw new HandshakeError(
@@ -186,9 +183,9 @@ export class PeerSecurity {
   }
 
   /**
-   * Returns whether a client has proved that it has a secret, or has a certificate from one of the
-   * authorities. The transport's own server accepts no other clients. An application's server may
-   * trust other authorities.
+   * Returns whether a client has proved that it has a secret or a certificate from one of the
+   * authorities. The transport's own server accepts no other clients, but an application's server
+   * may trust other authorities.
    */
   #isProven(socket: TLSSocket): boolean {
     const mode = this.#mode;
@@ -219,7 +216,10 @@ export class PeerSecurity {
     if (this.#mode.kind === 'tls') checkOwnName(this.#mode.tls, cluster, server);
   }
 
-  /** Replaces the certificate, the key and the authorities. `self` is undefined before `start`. */
+  /**
+   * Replaces the certificate, the key and the authorities. `self` is undefined before the transport
+   * has started.
+   */
   setTls(tls: PeerTls, self: Identity | undefined): void {
     if (this.#mode.kind !== 'tls') throw badOption('This transport was created without tls.');
     const mode = tlsMode(tls);
@@ -245,7 +245,7 @@ function tlsMode(tls: PeerTls): Mode {
   checkNames('tls', tls, ['cert', 'key', 'ca']);
   const { cert, key, ca } = tls;
   const authorities: readonly unknown[] = [ca].flat();
-  // Without `ca`, Node.js would trust the authorities of the system.
+  // Without `ca`, Node.js would trust the system's authorities.
   if (![cert, key, ...authorities].every(isPem) || authorities.length === 0) {
     throw badOption('tls.cert, tls.key and tls.ca must be strings or Buffers in PEM format, and none may be empty.');
   }

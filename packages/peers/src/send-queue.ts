@@ -4,12 +4,12 @@ import type { ThrottledLogger } from './throttled-logger.js';
 
 /**
  * Maximum length of a frame with several messages, 256 KiB. This limit keeps urgent messages from
- * waiting too long while a frame is being sent. A message that is larger than the limit is sent
- * alone in a frame.
+ * waiting too long while a frame is being sent. A message that exceeds the limit is sent in a frame
+ * of its own.
  */
 export const BATCH_BYTES: number = 256 * 1024;
 
-/** Maximum number of queued urgent messages. An urgent message is about 60 bytes long. */
+/** Maximum number of queued urgent messages. Urgent messages are about 60 bytes long. */
 const MAX_URGENT = 1024;
 
 const BULK: ReadonlySet<Message['kind']> = new Set(['append', 'snapshotChunk', 'propose']);
@@ -23,15 +23,15 @@ interface Bulk {
 /**
  * The queue of messages to be sent to one peer.
  *
- * The queue has two parts. Bulk messages are appends, including empty ones, chunks of snapshots and
+ * The queue has two parts. Bulk messages are appends (including empty ones), snapshot chunks and
  * forwarded proposals. They are sent in order, because the peer would reject an append that arrives
- * before its predecessors. All other messages are urgent and are sent first. Otherwise, heartbeats
+ * before an earlier one. All other messages are urgent and are sent first. Otherwise, heartbeats
  * would wait for megabytes of entries to be sent, and the peer would consider a live leader dead.
  *
  * Both parts are bounded. When the bulk part is full, it drops the newest message, because earlier
  * appends are useful without later ones. When the urgent part is full, it drops the oldest message,
- * because a newer vote, heartbeat or reply replaces that message. Raft resends dropped messages.
- * The queue logs every drop.
+ * because a newer vote, heartbeat or reply makes it obsolete. Raft resends dropped messages. The
+ * queue logs every drop.
  */
 export class SendQueue {
   readonly #peer: ServerId;
@@ -41,7 +41,7 @@ export class SendQueue {
   #bulk: Bulk[] = [];
   #bulkBytes = 0;
 
-  /** `maxBytes` limits the bulk messages. An empty queue accepts one bulk message of any size. */
+  /** `maxBytes` limits the bulk messages. An empty queue accepts a bulk message of any size. */
   constructor(peer: ServerId, maxBytes: number, logger: ThrottledLogger) {
     this.#peer = peer;
     this.#maxBytes = maxBytes;
@@ -70,9 +70,9 @@ export class SendQueue {
 
   /**
    * Returns the next frame, with all urgent messages and then as many bulk messages as fit. Returns
-   * undefined if the queue is empty. `version` is the version of the frame, as negotiated in the
-   * handshake. The frame is encoded in `memory` if `memory` is large enough. The next call with the
-   * same `memory` overwrites that frame.
+   * undefined if the queue is empty. `version` is the version of frames that the handshake
+   * negotiated. The frame is encoded into `memory` if it fits, and is overwritten by the next call
+   * with the same `memory`.
    */
   takeFrame(version: number, memory?: Uint8Array): Uint8Array | undefined {
     return this.#encode(() => this.#take(), { version, memory });
@@ -84,8 +84,8 @@ export class SendQueue {
   }
 
   /**
-   * Removes all messages. Called when a connection is lost. The queued appends follow appends that
-   * were lost with the connection, so the peer would reject them.
+   * Removes all messages. Called when a connection is lost. The peer would reject the queued
+   * appends, because earlier ones were lost with the connection.
    */
   clear(): void {
     this.#urgent = [];
@@ -141,8 +141,8 @@ export class SendQueue {
       try {
         return encodeFrame(batch, options);
       } catch (error) {
-        // Such an error is caused by a bug in this process, such as a non-integer number in a
-        // message. The node continues as if the network had lost these messages.
+        // A bug in this process causes this error, such as a number in a message that is not an
+        // integer. The node continues as if the network had lost these messages.
         this.#log('error', 'encode', `dropped messages to ${this.#peer}: they cannot be encoded`, { error });
       }
     }

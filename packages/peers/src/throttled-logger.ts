@@ -3,30 +3,29 @@ import type { Logger, ServerId } from '@kontiki/core';
 const INTERVAL_MS = 10_000;
 
 /**
- * Characters that break a line, that control a terminal, or that change the direction of text. They
- * are the characters of the Unicode categories control, format, line separator and paragraph
- * separator.
+ * Characters that break a line, that control a terminal, or that change the direction of text.
+ * These are the Unicode categories control, format, line separator and paragraph separator.
  */
 const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Replaces control characters in a string that may quote another server. */
+/** Escapes control characters in a string that may quote another server. */
 function escapeControls(text: string): string {
   return text.replace(CONTROLS, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 interface Topic {
-  /** The time of the last logged line. */
+  /** The time at which the last message was logged. */
   readonly since: number;
-  /** Number of lines that have been omitted since the last logged line. */
+  /** Number of messages that have been omitted since then. */
   suppressed: number;
 }
 
 /**
- * Logs at most one line per topic every ten seconds. The next line of a topic reports the number of
- * omitted lines as `suppressed`. Without this limit, any client that reaches the port could fill
- * the disk with log lines. For the same reason, clients must not be able to invent topics, so
- * `topic` names only members of the cluster. Control characters are escaped, so a client can
- * neither forge lines nor send commands to a terminal.
+ * Logs at most one message per topic every ten seconds. The next message on a topic reports the
+ * number of omitted ones as `suppressed`. Without this limit, any client that reaches the port
+ * could fill the disk with log messages. For the same reason, clients must not be able to invent
+ * topics, so `topic` names only members of the cluster. Control characters are escaped, so that a
+ * client can neither forge lines nor send commands to a terminal.
  */
 export class ThrottledLogger {
   readonly #logger: Logger;
@@ -45,7 +44,7 @@ export class ThrottledLogger {
     this.#now = now;
   }
 
-  /** Returns the topic of a reason and a peer. All peers that are not members share one topic. */
+  /** Returns the topic for a reason and a peer. All peers that are not members share one topic. */
   topic(reason: string, peer: ServerId): string {
     return this.#isMember(peer) ? `${reason} ${peer}` : reason;
   }

@@ -1,5 +1,4 @@
-// Shows how handshakes carry the addresses that servers announced, and whose announcements are
-// accepted.
+// Shows how handshakes carry announced addresses, and from which servers they are accepted.
 import type { IncomingMessage } from 'node:http';
 import { beforeEach, expect, it } from 'vitest';
 import type { Announcement, Identity } from '@kontiki/core';
@@ -23,7 +22,7 @@ beforeEach(() => {
   context = { self, security } as unknown as Context;
 });
 
-/** The headers of server a, which announces these addresses. */
+/** Returns the headers that server a sends when it announces these addresses. */
 function headersWith(list: readonly Announcement[]): Record<string, string> {
   const announcements = { version: 0, list: () => list, isNews: () => false, learn: () => {} };
   return helloHeaders({ ...a, announcements }, 'b');
@@ -43,7 +42,7 @@ it('a handshake carries announced addresses in both directions', () => {
   expect(learned).toEqual([...two, ...two]);
 });
 
-it('a server that announces nothing sends no addresses, and ignores those of others', () => {
+it('a server that announces nothing sends no addresses and ignores received ones', () => {
   expect(headersWith([])).not.toHaveProperty(HEADER);
   expect(helloHeaders(a, 'b')).not.toHaveProperty(HEADER);
   context = { ...context, self: { ...context.self, announcements: undefined } };

@@ -6,7 +6,10 @@ import { heldBytes } from './transports/servers.js';
 
 const MAX = 1024 * 1024;
 
-/** Creates a message, optionally with a content length, and collects the results of its `Body`. */
+/**
+ * Creates a message, optionally with a content length, and collects everything that its `Body`
+ * reports.
+ */
 function createMessage(length?: number): {
   readonly message: EventEmitter;
   readonly body: Body;
@@ -32,7 +35,7 @@ it.each([undefined, 200_000])('Body joins chunks of any size (content length: %s
   incoming.emit('end');
   incoming.emit('close');
   expect(results).toEqual([whole]);
-  // A slice of a frame keeps the whole buffer in memory, so the buffer must not be larger than the
+  // A slice of a buffer keeps the whole buffer in memory, so the buffer must not be larger than the
   // body.
   if (length !== undefined) expect((results[0] as Buffer).buffer.byteLength).toBe(length);
 });
@@ -52,7 +55,7 @@ it('Body does not retain the buffer that contains the first part of a body', () 
   const before = heldBytes();
   const messages = Array.from({ length: 8 }, () => createMessage(10));
   for (const { message } of messages) message.emit('data', Buffer.allocUnsafeSlow(MAX).subarray(0, 1));
-  // The event loop may still reference the last buffer.
+  // The event loop may still hold a reference to the last buffer.
   expect(heldBytes() - before).toBeLessThan(2 * MAX);
   expect(messages.map(({ body }) => body.received)).toEqual(Array.from({ length: 8 }, () => 1));
 });

@@ -72,7 +72,7 @@ it.each([
   ['1-2', 2],
   ['2-2', 2],
   ['1-9', 3],
-])('checkHello chooses from the framing %s the version %i', (range, version) => {
+])('checkHello, given the framing %s, chooses version %i', (range, version) => {
   const { 'kontiki-framing': _, ...headers } = helloHeaders(a, 'b');
   const hello = checkHello(b, range === undefined ? headers : { ...headers, 'kontiki-framing': range });
   expect(hello.framing).toBe(version);
@@ -115,7 +115,7 @@ it('checkHello quotes and truncates foreign text in its errors', () => {
   expect(error.message.length).toBeLessThan(200);
 });
 
-it('describeReason describes only known reasons', () => {
+it('describeReason describes known reasons only', () => {
   expect(describeReason('cluster')).toBe('it belongs to another cluster');
   for (const unknown of ['constructor', '__proto__', 'x', '', undefined, ['cluster']]) {
     expect(describeReason(unknown)).toBeUndefined();

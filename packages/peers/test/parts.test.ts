@@ -1,5 +1,5 @@
-// Shows that the small parts of transports work in isolation: addresses, delays, listening, options
-// and the throttled logger.
+// Tests the small parts of transports in isolation: addresses, delays, listening, options and the
+// throttled logger.
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { isKontikiError, silentLogger } from '@kontiki/core';
@@ -126,7 +126,7 @@ describe('listening', () => {
 it('listen accepts an IPv6 address in brackets, as in a URL', async () => {
   const server = createServer();
   const hosts: unknown[] = [];
-  // Do not really listen, because not every machine has IPv6.
+  // Do not actually listen, because not every machine has IPv6.
   server.listen = (_port: unknown, host: unknown) => {
     hosts.push(host);
     server.emit('listening');
@@ -142,7 +142,7 @@ describe('peerLimits', () => {
     expect(peerLimits({ connections: 3 })).toMatchObject({ connections: 3, handshakeTimeoutMs: 3000 });
   });
 
-  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('peerLimits throws for a limit of %s', (value) => {
+  it.each([0, -1, Number.NaN, Infinity, 2 ** 31])('peerLimits throws if a limit is %s', (value) => {
     expect(() => peerLimits({ queueBytes: value })).toThrow(/limits\.queueBytes/);
   });
 });
@@ -245,7 +245,7 @@ describe('uriNames', () => {
     ['DNS:"x\\", URI:kontiki://c-1/a, \\"y"', []],
     ['URI:"kontiki://c-1/a"', []],
     ['DNS:URI:kontiki://c-1/a', []],
-    // A name is compared exactly, so its spaces are kept.
+    // Names are compared exactly, so their spaces are kept.
     ['URI:kontiki://c-1/a ', ['kontiki://c-1/a ']],
     ['DNS:a,  URI:kontiki://c-1/a', []],
   ])('uriNames(%j) returns %j', (text, uris) => {

@@ -21,7 +21,7 @@ function queueOf(maxBytes: number, logger: Logger = silentLogger): SendQueue {
   return new SendQueue('b', maxBytes, new ThrottledLogger(logger));
 }
 
-/** Returns the messages of a frame as short strings. */
+/** Returns the messages in a frame as short strings. */
 function messagesOf(frame: Uint8Array | undefined): string[] {
   const { messages } = decodeFrame(frame as Uint8Array);
   return messages.map((m) =>
@@ -29,7 +29,7 @@ function messagesOf(frame: Uint8Array | undefined): string[] {
   );
 }
 
-/** Takes all frames and returns their messages as short strings. */
+/** Takes all frames from the queue and returns their messages as short strings. */
 function drain(queue: SendQueue): string[] {
   const all: string[] = [];
   while (!queue.isEmpty) all.push(...messagesOf(queue.takeFrame(2)));
@@ -52,7 +52,7 @@ it('takeUrgentFrame leaves bulk messages in the queue', () => {
   expect(queue.takeUrgentFrame(2)).toBeUndefined();
 });
 
-it('a frame with several messages has at most 256 KiB', () => {
+it('a frame with several messages is at most 256 KiB long', () => {
   const queue = queueOf(10_000 * KiB);
   for (let i = 1; i <= 100; i += 1) queue.push([append(i, 10 * KiB)]);
   let count = 0;
@@ -65,7 +65,7 @@ it('a frame with several messages has at most 256 KiB', () => {
   expect(count).toBe(100);
 });
 
-it('a message larger than 256 KiB is sent in a separate frame', () => {
+it('a message larger than 256 KiB is sent in a frame of its own', () => {
   const queue = queueOf(10_000 * KiB);
   queue.push([append(1, 1000 * KiB), append(2, 10), commit(1)]);
   expect(messagesOf(queue.takeFrame(2))).toEqual(['commit 1']);

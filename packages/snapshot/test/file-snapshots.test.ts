@@ -295,7 +295,7 @@ describe('failures of FileSnapshots', () => {
     await save(await opened(disk), 5);
   });
 
-  it('open reports which folder cannot be used and why', async () => {
+  it('open reports which folder cannot be used, and why', async () => {
     const path = fileURLToPath(import.meta.url);
     await expect(new FileSnapshots(path).open(owner)).rejects.toMatchObject({
       code: 'KONTIKI_STORE_FAILED',

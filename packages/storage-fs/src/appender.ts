@@ -10,12 +10,15 @@ export interface AppenderOptions extends Recovered {
   readonly owner: Owner;
   readonly folder: Folder;
   readonly spare: SpareSegment;
-  /** The source of uniformly distributed numbers in [0, 1) for segment salts. */
+  /**
+   * A random number generator for segment salts. It returns uniformly distributed numbers in [0,
+   * 1).
+   */
   readonly random: () => number;
 }
 
 /**
- * Writes batches of records to the newest segment. No bytes are written during a sync, so a power
+ * Writes batches of records to the newest segment. It writes nothing during a sync, so a power
  * failure can tear only the last batch.
  */
 export class Appender {
@@ -23,7 +26,7 @@ export class Appender {
   /** The offset of the next batch in the newest segment. */
   #end: number;
   #nextBatch: number;
-  /** The size of the newest segment's file in bytes. */
+  /** The size of the newest segment file in bytes. */
   #capacity: number;
 
   constructor(options: AppenderOptions) {
@@ -41,7 +44,7 @@ export class Appender {
   /** Writes a batch. Resolves when the batch is durable. */
   async write(records: readonly LogRecord[]): Promise<void> {
     const length = batchLength(records);
-    // The segment must also have room for an idle mark after the batch.
+    // The segment must also have room for an idle mark after this batch.
     if (this.#end + length + BATCH_HEADER > this.#capacity) await this.#createSegment(records);
     else {
       const segment = this.#segment;
@@ -53,8 +56,8 @@ export class Appender {
   }
 
   /**
-   * Writes an idle mark, which shows that all bytes before the mark were synced. The mark itself
-   * needs no sync, because the next batch overwrites it.
+   * Writes an idle mark, which shows that all bytes before it were synced. The mark itself needs no
+   * sync, because the next batch overwrites it.
    */
   writeIdleMark(): void {
     const { file, salt } = this.#segment;
@@ -65,7 +68,7 @@ export class Appender {
     return this.#options.segments.at(-1) as Segment;
   }
 
-  /** Adds a durable batch to the state of the log in memory. */
+  /** Adds a durable batch to the in-memory state of the log. */
   #addToState(records: readonly LogRecord[], length: number): void {
     const { tracker, index } = this.#options;
     const begin = this.#end;
@@ -80,8 +83,8 @@ export class Appender {
   }
 
   /**
-   * Creates a segment that begins with this batch. The file is renamed to a segment name only after
-   * its contents are durable, so every segment found at startup is complete.
+   * Creates a segment that begins with the given batch. The file is renamed to a segment name only
+   * after its contents are durable, so every segment found at startup is complete.
    */
   async #createSegment(records: readonly LogRecord[]): Promise<void> {
     const { owner, folder, segments, tracker, spare } = this.#options;
@@ -112,8 +115,8 @@ export class Appender {
   }
 
   /**
-   * Removes the segments that have no entries above the base, oldest first, so that the remaining
-   * segments have no gap.
+   * Removes the segments that contain no entries after the base, oldest first, so that there is
+   * never a gap between the remaining segments.
    */
   async #removeOldSegments(): Promise<void> {
     const { folder, segments, index } = this.#options;

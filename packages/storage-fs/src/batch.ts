@@ -54,12 +54,12 @@ export interface Batch {
 }
 
 /**
- * Returns the batch at `begin`, or undefined if there is no complete batch of this segment. Uses
- * the length in the header only after a range check, and verifies the checksum.
+ * Returns the batch at `begin`, or undefined if there is no complete batch of this segment at that
+ * offset. Checks the length in the header before using it, and verifies the checksum.
  */
 export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch | undefined {
   if (bytes.length - begin < BATCH_HEADER) return undefined;
-  // This cheap check comes first, because a search through a segment tries two million offsets.
+  // Make this cheap check first, because a search through a segment tries two million offsets.
   if (bytes[begin + 4] !== (salt & 0xff)) return undefined;
   const reader = new Reader(bytes.subarray(begin));
   const checksum = reader.u32();
@@ -72,8 +72,8 @@ export function batchAt(bytes: Uint8Array, begin: number, salt: number): Batch |
 }
 
 /**
- * Returns the first complete batch at or after `from` with a number greater than `number`. Such a
- * batch proves that the bytes at `from` were synced.
+ * Returns the first complete batch at or after `from` with a number greater than `number`. If there
+ * is such a batch, the bytes at `from` must have been synced.
  */
 export function findBatchAfter(bytes: Uint8Array, from: number, salt: number, number: number): Batch | undefined {
   for (let at = aligned(from); at <= bytes.length - BATCH_HEADER; at += 8) {

@@ -2,14 +2,14 @@ import type { Entry } from '@kontiki/core';
 import type { Segment } from './segment.js';
 
 /**
- * Approximate number of segment bytes that one run covers. To read a single entry, a whole run is
- * read.
+ * Approximate number of segment bytes that one run covers. Reading a single entry requires reading
+ * its whole run.
  */
 const RUN_BYTES = 64 * 1024;
 
 /**
- * Consecutive batches from byte `begin` to byte `end` of a segment, with the entries `first` to
- * `last`.
+ * Consecutive batches from byte `begin` to byte `end` of a segment. They contain the entries
+ * `first` to `last`.
  */
 export interface Run {
   readonly segment: Segment;
@@ -20,20 +20,23 @@ export interface Run {
 }
 
 /**
- * Maps an entry's index to its position in a segment. A run covers many batches, so the map stays
- * small. Entries that replace a suffix of the log start a new run.
+ * Maps an entry's index to the run of batches that contains the entry. A run covers many batches,
+ * so the map stays small. Entries that replace a suffix of the log start a new run.
  */
 export class EntryIndex {
   #runs: Run[] = [];
 
-  /** Adds a batch with `entries`, which replace all entries from their first index on. */
+  /**
+   * Adds a batch with `entries`, which replace all existing entries from the first of these indices
+   * on.
+   */
   add(segment: Segment, begin: number, end: number, entries: readonly Entry[]): void {
     const [first, last] = [entries[0], entries.at(-1)];
     if (first === undefined || last === undefined) return;
     const hasReplaced = this.#truncate(first.index);
     const run = this.#runs.at(-1);
     const continues = !hasReplaced && run?.segment === segment && run.last === first.index - 1;
-    // Records of one batch belong to the same run, because reading a single record requires reading
+    // All records of a batch belong to the same run, because reading one of them requires reading
     // the whole batch.
     if (run !== undefined && continues && (run.end === end || run.end - run.begin < RUN_BYTES)) {
       run.last = last.index;
@@ -54,7 +57,7 @@ export class EntryIndex {
     return run !== undefined && run.first <= index && index <= run.last ? run : undefined;
   }
 
-  /** Returns whether the segments before this one contain no entries. */
+  /** Returns whether no entry of the log is in a segment before this one. */
   isEmptyBefore({ sequence }: Segment): boolean {
     return this.#runs.every(({ segment }) => segment.sequence >= sequence);
   }

@@ -12,13 +12,16 @@ import { SpareSegment } from './spare-segment.js';
 
 export interface FileLogOptions {
   /**
-   * The size of a segment in bytes. A batch that is too large for it gets a larger segment. Default
-   * 16 MiB.
+   * The size of a segment in bytes. A batch that does not fit gets a larger segment. Default 16
+   * MiB.
    */
   readonly segmentBytes?: number | undefined;
   /** The clock that schedules retries when the disk is full. Default: the system clock. */
   readonly clock?: Clock | undefined;
-  /** The source of uniformly distributed numbers in [0, 1) for segment salts. Default: `crypto`. */
+  /**
+   * A random number generator for segment salts. It returns uniformly distributed numbers in [0,
+   * 1). Default: `crypto`.
+   */
   readonly random?: (() => number) | undefined;
 }
 
@@ -29,10 +32,10 @@ function strongRandom(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32;
 }
 
-/** The entries of a run, starting with the run's first entry. */
+/** The entries of a run, from the run's first entry on. */
 interface ReadRun {
   readonly run: Run;
-  /** The offset of the end of the run when it was read. */
+  /** The offset at which the run ended when it was read. */
   readonly end: number;
   readonly entries: readonly Entry[];
 }
@@ -48,8 +51,8 @@ interface OpenFileLog {
 }
 
 /**
- * A log in segment files, with group commit. All records that arrive during a sync are made durable
- * together by the next sync.
+ * A log in segment files, with group commit. All records that arrive during a sync become durable
+ * together in the next sync.
  */
 export class FileLog extends AbstractLog {
   readonly #folder: string | Folder;
@@ -127,7 +130,7 @@ export class FileLog extends AbstractLog {
       if (batch === undefined) {
         throw corruptSegment(`${folder.path}/${segment.name}`, begin + at, 'a batch is damaged');
       }
-      // An index may appear twice in a run. The later entry has replaced the earlier one.
+      // If an index appears twice in a run, the later entry replaces the earlier one.
       for (const record of readRecords(batch)) {
         if (record.kind !== 'write') continue;
         for (const entry of record.entries ?? []) if (entry.index >= first) entries[entry.index - first] = entry;

@@ -13,12 +13,16 @@ import {
 import { entriesLength, protocolError, readEntries, writeEntries, type Reader, type Writer } from '@kontiki/core/wire';
 
 const KIND = { write: 1, reset: 2, compact: 3 } as const;
-/** The flag for a write with entries, in the same byte as the flags of its vitals. */
+/**
+ * The flag for a write that contains entries. It is in the same byte as the flags of the write's
+ * vitals.
+ */
 const HAS_ENTRIES = 4;
 
 /**
- * Returns the length of an encoded record. A record consists of its kind (1 byte) and either a base
- * or a write. A write consists of flags (1), committed (8), vitals, first index (8) and entries.
+ * Returns the encoded size of a record in bytes. A record consists of its kind (1 byte) and either
+ * a base or a write. A write consists of flags (1), committed (8), vitals, first index (8) and
+ * entries.
  */
 export function recordLength(record: LogRecord): number {
   if (record.kind !== 'write') return 1 + baseLength(record.base);

@@ -5,7 +5,7 @@ import { batchAt, encodeBatch, findBatchAfter, readRecords, type Batch } from '.
 import { EntryIndex } from './entry-index.js';
 import { corruptSegment, readHeader, segmentName, sequenceOf, type Segment, type SegmentHeader } from './segment.js';
 
-/** The log found in a folder, and the position at which writing continues. */
+/** The log that was found in a folder, and the position at which writing continues. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly index: EntryIndex;
@@ -15,19 +15,19 @@ export interface Recovered {
   /** The offset of the next batch in the last segment. */
   readonly end: number;
   readonly nextBatch: number;
-  /** The size of the last segment's file in bytes. */
+  /** The size of the last segment file in bytes. */
   readonly capacity: number;
 }
 
 /**
- * Recovers the log in a folder. A batch is written only after all bytes before it are synced. A
- * complete batch or an idle mark therefore proves that all bytes before it were durable, and damage
- * to these bytes is an error. After the last complete batch or mark there is at most one torn
- * batch, which was never acknowledged.
+ * Recovers the log in a folder. A batch is written only after all bytes before it have been synced.
+ * So a complete batch or an idle mark proves that all bytes before it were durable, and any damage
+ * to them is an error. After the last complete batch or mark, there is at most one torn batch,
+ * which was never acknowledged.
  *
- * When the promise resolves, all recovered data is durable. A killed process may leave bytes in the
- * system's cache that can be read, but would be lost in a power failure. Recovery makes such bytes
- * durable.
+ * When the promise resolves, all recovered data is durable. A killed process may have left bytes in
+ * the system's cache. These bytes can be read, but a power failure would lose them, so recovery
+ * makes them durable.
  */
 export async function recover(folder: Folder, owner: Owner): Promise<Recovered> {
   const sequences = (await folder.list()).map(sequenceOf).filter((sequence) => sequence !== undefined);
@@ -39,7 +39,7 @@ export async function recover(folder: Folder, owner: Owner): Promise<Recovered> 
     return recovery.finish();
   } catch (error) {
     await Promise.all(recovery.segments.map(({ file }) => file.close()));
-    // The checksum of a batch is correct, but its number is impossible.
+    // The checksum of a batch is correct, but its number cannot be decoded.
     if (isKontikiError(error, 'KONTIKI_PROTOCOL')) throw corruptData(folder.path, 'a batch cannot be read', error);
     throw error;
   }
@@ -55,7 +55,7 @@ class Recovery {
   #end = 0;
   #nextBatch = 1;
   #capacity = 0;
-  /** The lowest index of any entry that the existing segments can contain. */
+  /** The lowest index that an entry in the existing segments can have. */
   #lowestIndex = 1;
 
   constructor(folder: Folder, owner: Owner) {
@@ -111,8 +111,8 @@ class Recovery {
       header.firstBatch !== this.#nextBatch ||
       checkpoint.last !== this.tracker.last
     ) {
-      // The previous segment was fully synced before this segment was created, so the previous
-      // segment is damaged.
+      // The previous segment was fully synced before this one was created, so the previous one must
+      // be damaged.
       throw corruptSegment(
         `${this.#folder.path}/${previous.name}`,
         this.#end,
@@ -155,11 +155,11 @@ class Recovery {
     this.#nextBatch = batch.number + 1;
   }
 
-  /** Erases a torn write after the last batch, and makes all bytes before it durable. */
+  /** Erases a torn write after the last batch, if any, and makes all bytes before it durable. */
   async #repairEnd(segment: Segment, bytes: Uint8Array, last: Batch | undefined, where: string): Promise<void> {
     const { file, salt } = segment;
     const end = this.#end;
-    // A segment is renamed to its final name after its first batch is synced. Only the first
+    // A segment is renamed to its final name once its first batch has been synced. Only the first
     // segment of a log starts without a batch.
     if (last === undefined && segment.sequence > 1) {
       throw corruptSegment(where, end, 'the first batch of the segment is damaged');
@@ -177,8 +177,8 @@ class Recovery {
       this.repairs.push({ where, offset: from, bytes: torn - from, reason: 'the last write was incomplete' });
       file.write(new Uint8Array(torn - from), from);
     }
-    // The last batch may not have been synced. Write it again, because another sync does not write
-    // the bytes that a failed sync has dropped.
+    // The last batch may not have been synced. Write it again, because a second sync does not write
+    // bytes that a failed sync has dropped.
     if (last !== undefined && !proven) file.write(bytes.subarray(last.begin, last.end), last.begin);
     if (torn > from || !proven) await file.datasync();
     // With this idle mark, the next start can distinguish damage to the last batch from a torn

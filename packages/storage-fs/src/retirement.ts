@@ -2,7 +2,7 @@ import { movedError } from '@kontiki/core/store';
 import type { Folder } from '@kontiki/files';
 
 /**
- * The name of the file that marks the log in its folder as retired. The file contains the server's
+ * The name of the file that marks the log in a folder as retired. The file contains the server's
  * new location.
  */
 const NAME = 'wal-moved';
@@ -10,7 +10,7 @@ const NAME = 'wal-moved';
 /** Marks the log in a folder as retired. Resolves when the mark is durable. */
 export async function retire(folder: Folder, where: string): Promise<void> {
   const temporary = `${NAME}.new`;
-  // Remove a temporary file that a crash may have left.
+  // Remove a temporary file that may be left from a crash.
   await folder.remove(temporary);
   const file = await folder.create(temporary);
   try {
@@ -26,7 +26,8 @@ export async function retire(folder: Folder, where: string): Promise<void> {
 /** Rejects with `KONTIKI_MOVED` if the log is retired. */
 export async function refuseRetired(folder: Folder): Promise<void> {
   if (!(await folder.list()).includes(NAME)) return;
-  // A killed process may have created the file without having made its name durable.
+  // A process may have been killed after it created the file, but before the file's name was
+  // durable.
   await folder.sync();
   const file = await folder.open(NAME);
   try {

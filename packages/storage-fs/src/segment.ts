@@ -6,7 +6,7 @@ import { aligned } from './batch.js';
 import { checkpointLength, readCheckpoint, writeCheckpoint } from './record.js';
 
 /**
- * The header of a segment. It consists of these fields:
+ * The header of a segment consists of these fields:
  *
  * - checksum of the rest of the header (4 bytes)
  * - length of the header (4)
@@ -29,7 +29,7 @@ const MAX_HEADER = 1024 * 1024;
 export interface SegmentHeader {
   /**
    * A random number that distinguishes the batches of this segment from other bytes. Without it, a
-   * client could write a command that looks like a batch.
+   * client could propose a command that looks like a batch.
    */
   readonly salt: number;
   readonly sequence: number;
@@ -57,7 +57,10 @@ export function segmentName(sequence: number): string {
   return `wal-${`${sequence}`.padStart(10, '0')}`;
 }
 
-/** Returns the number in a segment's file name, or undefined for any other file name. */
+/**
+ * Returns the number in the file name of a segment, or undefined if the name is not that of a
+ * segment.
+ */
 export function sequenceOf(name: string): number | undefined {
   const digits = NAME.exec(name)?.[1];
   return digits === undefined ? undefined : Number(digits);
@@ -88,10 +91,7 @@ export function encodeHeader({
   return writer.bytes;
 }
 
-/**
- * Reads the header at the beginning of a segment's bytes. `where` is the name of the file in
- * errors.
- */
+/** Reads the header at the beginning of a segment's bytes. `where` names the file in errors. */
 export function readHeader(bytes: Uint8Array, where: string): { header: SegmentHeader; length: number } {
   const damaged = (): KontikiError => corruptSegment(where, 0, 'the header is damaged');
   if (bytes.length < FIXED) throw damaged();
@@ -117,7 +117,7 @@ export function readHeader(bytes: Uint8Array, where: string): { header: SegmentH
   }
 }
 
-/** Returns the error for damage to durable bytes of a segment. */
+/** Returns the error for damage to durable bytes in a segment. */
 export function corruptSegment(where: string, offset: number, what: string): KontikiError {
   return corruptData(`${where}, byte ${offset}`, what);
 }

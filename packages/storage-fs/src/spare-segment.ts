@@ -5,8 +5,8 @@ import type { File, Folder } from '@kontiki/files';
 const RETRY_MS = 1_000;
 
 /**
- * A zero-filled file, allocated in the background, that becomes the next segment. A full disk is
- * thus detected one segment before a write needs the space.
+ * A zero-filled file, allocated in the background, that becomes the next segment. This way, a full
+ * disk is detected one segment before a write needs the space.
  */
 export class SpareSegment {
   static readonly NAME = 'spare';
@@ -33,7 +33,7 @@ export class SpareSegment {
     this.#retry = clock.timer(() => this.prepare());
   }
 
-  /** Starts allocating the file, unless there already is one. */
+  /** Starts allocating the file, unless there already is a file. */
   prepare(): void {
     if (this.#isClosed || this.#file !== undefined) return;
     const file = this.#allocate(this.#bytes);
@@ -42,8 +42,8 @@ export class SpareSegment {
       () => this.#setFull(false),
       (error: NodeJS.ErrnoException) => {
         const isDiskFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
-        // Leave any other error to the next write that needs the file. While the disk is full,
-        // there is no such write, so retry after every error.
+        // Leave any other error to the next write that needs the file, which will report it. While
+        // the disk is full, there is no such write, so retry after every error.
         if (!isDiskFull && !this.#isFull) return;
         this.#file = undefined;
         this.#setFull(true);
@@ -69,8 +69,8 @@ export class SpareSegment {
   }
 
   /**
-   * Closes the spare file. Never rejects, because the file contains only zeros, and the next start
-   * removes it.
+   * Closes the spare file. Never rejects, because the file contains only zeros, and will be removed
+   * at the next start.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -89,7 +89,7 @@ export class SpareSegment {
       return file;
     } catch (error) {
       // Remove the partial file, because it would keep the disk full. Ignore further errors,
-      // because the first error is the useful one.
+      // because the first error is more useful.
       await file.close().catch(() => {});
       await this.#folder.remove(SpareSegment.NAME).catch(() => {});
       throw error;

@@ -31,7 +31,7 @@ testLogStore(
   },
 );
 
-/** Returns the titles of the tests that fail on a disk that ignores some syncs. */
+/** Returns the titles of the conformance tests that fail on a disk that ignores some syncs. */
 async function failing(lies: (operation: DiskOperation, isOpening: boolean) => boolean): Promise<string[]> {
   let isOpening = false;
   class Watched extends FileLog {

@@ -1,5 +1,5 @@
-// Shows which damage a file log detects on open. The bytes of a log are flipped, truncated or
-// replaced at every offset, and then a new log opens them.
+// Shows which damage a file log detects when it is opened. Each test flips, truncates or replaces
+// bytes of a log, in most cases at every offset, and then opens the damaged log.
 import { describe, expect, it } from 'vitest';
 import { KontikiError, type LogState } from '@kontiki/core';
 import { LEVEL } from '@kontiki/core/protocol';
@@ -10,7 +10,8 @@ import { command, first, membership, openLog, owner } from './samples.js';
 const NAME = 'wal-0000000001';
 
 /**
- * Returns the offset of the idle mark after the last batch, where the next batch will be written.
+ * Returns the offset of the idle mark after the last batch, which is also the offset of the next
+ * batch.
  */
 function markIn(contents: Uint8Array): number {
   const last = contents.findLastIndex((byte) => byte !== 0);
@@ -18,8 +19,8 @@ function markIn(contents: Uint8Array): number {
 }
 
 /**
- * Returns a segment with five batches, and the offset of each batch. The last offset is the offset
- * of the idle mark.
+ * Returns a segment with five batches, and the offset of each batch. The last offset is that of the
+ * idle mark.
  */
 async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   const disk = new SimulatedDisk();
@@ -37,7 +38,7 @@ async function write(): Promise<{ contents: Uint8Array; offsets: number[] }> {
   return { contents: disk.contents(NAME), offsets };
 }
 
-/** Opens a log that consists of one segment with these contents. */
+/** Opens a log that consists of one segment with the given contents. */
 async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const disk = new SimulatedDisk();
   const folder = disk.folder;
@@ -46,7 +47,7 @@ async function open(contents: Uint8Array): Promise<LogState | KontikiError> {
   const log = openLog(disk, 4_000);
   const opened = await log.open(owner).catch((error: KontikiError) => error);
   if (opened instanceof KontikiError) return opened;
-  // Check that the log accepts a write, and that the next start finds this write.
+  // Check that the log accepts a write, and that the write is found at the next start.
   await log.append({ entries: [command(opened.last + 1, 9)] });
   disk.crash('power');
   const next = await openLog(disk, 4_000).open(owner);
@@ -102,8 +103,8 @@ describe('a damaged file log', () => {
         cut.set(kept);
         const opened = await open(cut);
         if (at < header) {
-          // If the rest of the header consists of zeros, the truncated file equals the complete
-          // file.
+          // If the rest of the header consists of zeros, the truncated file is the same as the
+          // complete file.
           if (opened instanceof KontikiError) expect(opened.code).toBe('KONTIKI_CORRUPT');
           else expect(opened.last).toBe(0);
           continue;
@@ -134,7 +135,7 @@ describe('a damaged file log', () => {
     const [begin, end] = offsets.slice(-2) as [number, number];
     const disk = new SimulatedDisk();
     await disk.folder.create(NAME);
-    // The file of a crashed process does not have the idle mark.
+    // The process crashed, so its file has no idle mark.
     disk.overwrite(NAME, contents.fill(0, end));
     const log = openLog(disk, 4_000);
     expect((await log.open(owner)).last).toBe(5);
@@ -188,7 +189,7 @@ describe('a damaged file log', () => {
     });
   });
 
-  it('each segment gets a random salt, so commands cannot imitate its batches', async () => {
+  it('each segment gets a random salt, so that commands cannot imitate its batches', async () => {
     const salts = new Set<number>();
     for (let i = 0; i < 5; i += 1) {
       const disk = new SimulatedDisk();
@@ -218,7 +219,7 @@ describe('the format of file logs', () => {
     `);
   });
 
-  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+  it('open rejects a feature level from a newer version with KONTIKI_FORMAT', async () => {
     const newer = { ...membership, level: LEVEL + 1 };
     const writes = [
       (log: FileLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
@@ -239,7 +240,7 @@ describe('the format of file logs', () => {
     }
   });
 
-  it('open rejects a segment of another format version with KONTIKI_FORMAT', async () => {
+  it('open rejects a segment in another format version with KONTIKI_FORMAT', async () => {
     const { contents } = await write();
     const { crc32 } = await import('@kontiki/core/wire');
     const other = contents.slice();

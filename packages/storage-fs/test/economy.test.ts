@@ -1,5 +1,5 @@
-// Shows the number of syncs per commit. Three nodes with file logs run in virtual time: frames take
-// 1 ms and syncs take 2 ms.
+// Shows how many syncs a commit takes. Three nodes with file logs run in virtual time, in which a
+// frame takes 1 ms and a sync takes 2 ms.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { bootstrap, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { Random, SimulatedDisk, VirtualClock } from '@kontiki/testing';
@@ -73,7 +73,7 @@ async function load(proposers: number, each: number): Promise<number[]> {
     for (let n = 0; n < each; n += 1) await leader.propose(command);
   };
   await settled(Promise.all(Array.from({ length: proposers }, propose)));
-  // The followers receive the last commit index with the next message.
+  // The followers learn the last commit index from the next message.
   await clock.elapse(10);
   expect(nodes.map((node) => node.status().committed)).toEqual(ids.map(() => 4 + proposers * each));
   return ids.map((id) => syncs.get(id) ?? 0);

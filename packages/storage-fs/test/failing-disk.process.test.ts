@@ -10,7 +10,7 @@ import { FileLog } from '@kontiki/storage-fs';
 
 const WRITER = fileURLToPath(new URL('writer.mjs', import.meta.url));
 
-/** Whether this machine allows processes to be traced. Containers often do not allow this. */
+/** Whether this machine allows processes to be traced. Containers often forbid this. */
 const traced = spawnSync('strace', ['-f', 'true']).status === 0;
 if (!traced) console.log('skipped: tests with failing system calls need strace and permission to trace');
 

@@ -52,13 +52,13 @@ describe('group commit of a file log', () => {
     const calls = Array.from({ length: 20 }, (_, i) =>
       log.append({ entries: [command(i + 2, 1)] }).then(() => order.push(i)),
     );
-    expect(count('write') - before.writes).toBe(1); // The write starts within the call.
+    expect(count('write') - before.writes).toBe(1); // The write starts during the call.
     delay = undefined;
     release();
     await Promise.all(calls);
     expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i));
     expect(count('datasync') - before.syncs).toBe(2);
-    expect(count('write') - before.writes).toBe(3); // Two batches, and the idle mark.
+    expect(count('write') - before.writes).toBe(3); // Two batches and the idle mark.
   });
 
   it('a file log writes no bytes during a sync', async () => {
@@ -93,7 +93,7 @@ describe('group commit of a file log', () => {
   });
 });
 
-it('open reports which folder cannot be used and why', async () => {
+it('open reports which folder cannot be used, and why', async () => {
   const path = fileURLToPath(import.meta.url);
   await expect(new FileLog(path).open(owner)).rejects.toMatchObject({
     code: 'KONTIKI_STORE_FAILED',
@@ -165,7 +165,7 @@ describe('failures of a file log', () => {
         expect(failures).toBe(before);
         await log.close();
         fail = () => undefined;
-        // The next start makes all the data that it finds durable, and accepts writes.
+        // At the next start, the log makes all the data that it finds durable, and accepts writes.
         const { state, log: next } = await reopened();
         expect(state.last).toBeGreaterThanOrEqual(1);
         await next.append({ entries: [command(state.last + 1, 1)] });
@@ -253,7 +253,7 @@ describe('failures of a file log', () => {
     expect(reports).toEqual([true, false]);
   });
 
-  it('allocation on a full disk is retried even after another kind of error', async () => {
+  it('allocation on a full disk is retried even after a different kind of error', async () => {
     const clock = new VirtualClock();
     log = new FileLog(disk.folder, { segmentBytes: 4_000, clock });
     const reports: boolean[] = [];
@@ -284,7 +284,7 @@ describe('failures of a file log', () => {
     expect(await code(log.append({ entries: [command(2, 1, 10_000)] }))).toBe('KONTIKI_STORE_FAILED');
   });
 
-  it('open reports folder and reason if the disk has no space for a segment', async () => {
+  it('open reports the folder and the reason if a segment does not fit on the disk', async () => {
     fail = ({ kind }) => (kind === 'allocate' ? errno('ENOSPC') : undefined);
     const error: unknown = await log.open(owner).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'KONTIKI_STORE_FAILED', cause: { code: 'ENOSPC' } });
@@ -331,7 +331,7 @@ it('pages of one large batch are read from the disk once', async () => {
   const disk = new SimulatedDisk({ delay: async ({ kind }) => void (kind === 'read' && (reads += 1)) });
   const log = openLog(disk, 1024 * 1024);
   await log.open(owner);
-  // The first append forms a batch. The other appends share the next batch.
+  // The first append forms a batch of its own. The others share the next batch.
   await Promise.all([
     log.append({ entries: [first] }),
     ...Array.from({ length: 100 }, (_, i) => log.append({ entries: [command(i + 2, 1, 1_000)] })),

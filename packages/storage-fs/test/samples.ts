@@ -3,7 +3,7 @@ import { VirtualClock, type SimulatedDisk } from '@kontiki/testing';
 import { FileLog } from '../src/file-log.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-/** A membership of feature level 0, as earlier versions wrote it. */
+/** A membership of feature level 0, as written by earlier versions. */
 export const membership = membershipOf(
   ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
   [],

@@ -5,9 +5,9 @@ import { keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
 /**
- * Reads entries `from` to `to`, which the log must contain. Stops after the block that exceeds
- * `maxBytes`. Rejects with `KONTIKI_CORRUPT` if an entry is missing or a block does not follow the
- * previous one.
+ * Reads entries `from` to `to`, which the log must contain. Stops after the block with which the
+ * page exceeds `maxBytes`. Rejects with `KONTIKI_CORRUPT` if an entry is missing or a block does
+ * not follow the previous one.
  */
 export async function readBlocks(
   { db, where }: Namespace,
@@ -24,8 +24,7 @@ export async function readBlocks(
     const due = from + page.length;
     const fits = checksum === undefined ? block.entries[0].index <= due : block.previous === checksum;
     if (!fits || block.last < due) throw corruptData(where, `entry ${due} is missing`);
-    // A block is verified only by the link in the next block. Therefore also read the block after
-    // the page.
+    // A block is verified only by the link in the next one, so also read the block after the page.
     if (page.length > 0 && bytes > maxBytes) return false;
     for (const entry of block.entries) {
       if (entry.index < due || entry.index > to) continue;

@@ -5,15 +5,15 @@ import { indexOf, keyOf } from './keys.js';
 import { checksumOf, seal, unseal } from './seal.js';
 
 /**
- * Maximum size of a block in bytes, unless a single entry is larger. To read a single entry, a
- * whole block is read.
+ * Maximum size of a block in bytes, unless a single entry is larger. Reading a single entry
+ * requires reading its whole block.
  */
 const MAX_BLOCK = 64 * 1024;
 
 /**
- * A group of entries that are written together and stored under the index of the first entry. The
+ * A group of entries that are written together, under the index of the first entry. The stored
  * value consists of the checksum of the previous block (4 bytes) and the entries. The checksums
- * link the blocks into a chain, so no block can take the place of another.
+ * link the blocks into a chain, so no block can take another block's place.
  */
 export interface Block {
   readonly entries: readonly [Entry, ...Entry[]];

@@ -7,13 +7,13 @@ import { seal, unseal } from './seal.js';
 /**
  * The terms and memberships of a log have separate keys, so that opening the log does not require
  * reading the entries. Each kind forms a chain. Every item begins with a link to the previous item,
- * and the head of the log links to the last item. `open` can therefore detect a missing item.
+ * and the head of the log links to the last item. This lets `open` detect a missing item.
  */
 export interface Chain<T extends { readonly index: number }> {
   readonly kind: Kind;
   /** The name of this kind of item, for use in errors. */
   readonly name: string;
-  /** Returns a number that distinguishes the item from any other item with the same index. */
+  /** Returns a number that distinguishes an item from others with the same index. */
   readonly fingerprint: (item: T) => number;
   readonly length: (item: T) => number;
   readonly write: (writer: Writer, item: T) => void;
@@ -65,14 +65,14 @@ export const memberships: Chain<MembershipAt> = {
   read: (reader, index) => ({ index, membership: readMembership(reader) }),
 };
 
-/** Returns the items with at least the given index from an ascending list. */
+/** Returns the items of an ascending list whose index is `index` or higher. */
 export function itemsFrom<T extends { readonly index: number }>(list: readonly T[], index: number): readonly T[] {
   let from = list.length;
   while (from > 0 && (list[from - 1] as T).index >= index) from -= 1;
   return list.slice(from);
 }
 
-/** Returns the key and value of each item in `list` with at least the given index. */
+/** Returns the key and value of each item in `list` whose index is `index` or higher. */
 export function encodeItemsFrom<T extends { readonly index: number }>(
   chain: Chain<T>,
   generation: number,
@@ -94,8 +94,8 @@ export function encodeItemsFrom<T extends { readonly index: number }>(
 }
 
 /**
- * Decodes the items found above the base. Throws `KONTIKI_CORRUPT` unless each item links to the
- * previous item, and `last` links to the last item.
+ * Decodes the items that were found after the base. Throws `KONTIKI_CORRUPT` unless each item links
+ * to the previous item, and `last` links to the last item.
  */
 export function decodeItems<T extends { readonly index: number }>(
   chain: Chain<T>,
@@ -107,7 +107,7 @@ export function decodeItems<T extends { readonly index: number }>(
   const items: T[] = [];
   const checkLink = (link: Link): void => {
     const held = linkTo(chain, items.at(-1));
-    // Items at or below the base have been deleted, so a link to such an item counts as no link.
+    // Items at or before the base have been deleted, so treat a link to one of them as no link.
     const due = link.index > base ? link : NO_LINK;
     if (due.index === held.index && due.fingerprint === held.fingerprint) return;
     throw corruptData(where, `the ${name} of entry ${due.index || held.index} is missing`);

@@ -3,7 +3,7 @@ import type { Namespace } from './namespace.js';
 import { chunkKey, offsetOf } from './snapshot-keys.js';
 
 /**
- * Reads the bytes of a snapshot from `offset` to the end of the chunk that contains `offset`.
+ * Reads the bytes of a snapshot from `offset` to the end of the chunk that contains this offset.
  * Rejects with `KONTIKI_CORRUPT` if there is no such chunk.
  */
 export async function readChunk({ db, where }: Namespace, number: number, offset: number): Promise<Uint8Array> {

@@ -1,9 +1,9 @@
 import { isKontikiError, KontikiError } from '@kontiki/core';
 import { hasCode, isSystemFailure, messageOf, storeFailure } from '@kontiki/core/store';
 
-/** Returns the error that a store reports when `action` fails because of a database error. */
+/** Returns the error that a store reports if `action` fails with the database error `error`. */
 export function databaseFailure(action: string, error: unknown): KontikiError {
-  // `classic-level` reports LEVEL_LOCKED for every error of the lock file.
+  // `classic-level` reports LEVEL_LOCKED for every error that concerns the lock file.
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_LOCKED') && !isSystemFailure(error)) {
     return new KontikiError(
       'KONTIKI_LOCKED',
@@ -12,7 +12,7 @@ export function databaseFailure(action: string, error: unknown): KontikiError {
     );
   }
   if (!isKontikiError(error) && hasCode(error, 'LEVEL_CORRUPTION')) {
-    // LevelDB also reports damage if it cannot list its folder.
+    // LevelDB also reports damage when it cannot list its folder.
     return new KontikiError(
       'KONTIKI_CORRUPT',
       `Cannot ${action}: the database reports damage (${messageOf(error)}). A failing disk can cause the same report, so check the disk and try again. If the damage remains, restore the data from a copy, or remove this server from the cluster and add a server with a new id.`,

@@ -3,13 +3,13 @@ import type { Database, FreeBytes } from './namespace.js';
 
 const MIB = 1024 * 1024;
 /**
- * Number of free bytes below which the disk counts as full. A database needs free space to rewrite
+ * Number of free bytes below which the disk counts as full. A database needs this space to rewrite
  * its files.
  */
 const RESERVE = 64 * MIB;
 /**
- * Number of free bytes at which a full disk counts as having room again. The difference from
- * `RESERVE` keeps the state from changing back and forth.
+ * Number of free bytes at which a full disk counts as having room again. It is higher than
+ * `RESERVE`, so that the state does not keep changing back and forth.
  */
 const ENOUGH = 80 * MIB;
 /**
@@ -20,7 +20,7 @@ const MINIMUM = 16 * MIB;
 /** Time between measurements while the disk is full, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** The part of `globalThis` that measures disks in Node.js. */
+/** The part of `globalThis` that can measure disks. It exists only in Node.js. */
 interface Runtime {
   readonly process?: {
     getBuiltinModule?(id: 'node:fs'): {
@@ -31,7 +31,10 @@ interface Runtime {
   };
 }
 
-/** Returns a function that measures the disk of a database with a folder in Node.js. */
+/**
+ * Returns a function that measures the free space on a database's disk. This works only in Node.js,
+ * and only if the database is in a folder.
+ */
 export function freeBytesOf(database: Database): FreeBytes {
   let root: { readonly parent?: object | null; readonly location?: unknown } = database as never;
   while (root.parent !== null && root.parent !== undefined) root = root.parent;
@@ -44,7 +47,7 @@ export function freeBytesOf(database: Database): FreeBytes {
   };
 }
 
-/** Measures a disk. A disk that cannot be measured is never full. */
+/** Returns the number of free bytes. A disk that cannot be measured counts as never full. */
 function measured(freeBytes: FreeBytes): Promise<number> {
   return freeBytes().catch(() => Infinity);
 }
@@ -54,7 +57,7 @@ export function diskFull(): Error {
   return Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
 }
 
-/** Returns whether the disk has at least the reserve of free space. */
+/** Returns whether at least `RESERVE` bytes are free on the disk. */
 export async function hasRoom(freeBytes: FreeBytes): Promise<boolean> {
   return (await measured(freeBytes)) >= RESERVE;
 }
@@ -65,7 +68,7 @@ export class FreeSpace {
   readonly #clock: Clock;
   readonly #retry: Timer;
   readonly #onFull: (full: boolean) => void;
-  /** Number of free bytes in the latest measurement. */
+  /** Number of free bytes according to the latest measurement. */
   #free = Infinity;
   #isFull = false;
   #isClosed = false;
@@ -83,7 +86,7 @@ export class FreeSpace {
     this.#retry = clock.timer(() => void this.measure());
   }
 
-  /** Measures the disk, and measures it again every second while it is full. */
+  /** Measures the disk, then again every second while it is full. */
   async measure(): Promise<void> {
     this.#free = await measured(this.#freeBytes);
     if (this.#isClosed) return;
@@ -105,7 +108,7 @@ export class FreeSpace {
     }
   }
 
-  /** Stops measuring, and rejects a write that waits for room. */
+  /** Stops measuring, and rejects any write that is waiting for room. */
   close(): void {
     this.#isClosed = true;
     this.#retry.close();

@@ -1,12 +1,12 @@
 import { corruptData } from '@kontiki/core/store';
 
 /**
- * The keys of a log. Single values have a key of one letter. Blocks, terms and memberships have
- * many keys, each with a letter, the generation of the log (4 bytes) and an index (8). The numbers
- * are big-endian, so that keys sort by index.
+ * The keys of a log. A single value has a key of one letter. Blocks, terms and memberships have
+ * many keys. Each of these consists of a letter, the generation of the log (4 bytes) and an index
+ * (8). The numbers are big-endian, so that the keys sort by index.
  *
- * A database batch cannot delete a range of keys. Resetting the log therefore starts a new
- * generation, and the keys of the old generation are later deleted in the background.
+ * A database batch cannot delete a range of keys. So resetting the log starts a new generation, and
+ * the keys of the old generation are deleted later, in the background.
  */
 export const OWNER: Uint8Array = letter('o');
 export const HEAD: Uint8Array = letter('h');
@@ -32,7 +32,7 @@ export function keyOf(kind: Kind, generation: number, index: number): Uint8Array
   return key;
 }
 
-/** Returns the index in a key, or undefined for a key of another length. */
+/** Returns the index in a key, or undefined for a key with a different length. */
 export function indexOf(key: Uint8Array): number | undefined {
   return key.length === LENGTH ? readIndex(key, 5) : undefined;
 }
@@ -47,7 +47,8 @@ export function writeIndex(view: DataView, at: number, index: number): void {
 export function readIndex(key: Uint8Array, at: number): number {
   const view = new DataView(key.buffer, key.byteOffset, key.length);
   const index = key.length < at + 8 ? Number.NaN : view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
-  // A loop over larger numbers would not end, because adding one does not change them.
+  // A loop over larger indices might never end, because adding 1 to such a number may not change
+  // it.
   if (Number.isSafeInteger(index + 1)) return index;
   throw corruptData('the database', `a key of ${key.length} bytes has no valid number`);
 }

@@ -23,7 +23,7 @@ interface OpenLevelLog {
 
 /**
  * A log in an `abstract-level` database, such as LevelDB, IndexedDB or memory. Calls that arrive
- * while a batch is being written form the next batch. Each batch is written atomically. The log
+ * while a batch is being written form the next batch, and each batch is written atomically. The log
  * opens the database if necessary, but never closes it, because other stores may use it.
  */
 export class LevelLog extends AbstractLog {
@@ -42,7 +42,7 @@ export class LevelLog extends AbstractLog {
   }
 
   override close(): Promise<void> {
-    // Closing the log waits for its writes, so first reject any write that waits for room.
+    // Closing the log waits for its writes, so first reject any write that is waiting for room.
     this.#opened?.space.close();
     return super.close();
   }

@@ -33,7 +33,7 @@ export class LevelSink implements SnapshotSink<number> {
   /** Number of bytes of the snapshot received so far. */
   #end: number;
   /**
-   * The promise for the last batch. Batches are written one after the other, because a database may
+   * The promise of the last batch. Batches are written one after the other, because a database may
    * reorder concurrent batches.
    */
   #put: Promise<void> = Promise.resolve();
@@ -66,7 +66,7 @@ export class LevelSink implements SnapshotSink<number> {
     const { namespace, freeBytes, meta, number } = this.#options;
     this.#put = this.#put.then(async () => {
       // If writing a snapshot fails, the database becomes unusable for the log that it also
-      // contains. So check for room first.
+      // contains. So check for room before writing.
       if (!(await hasRoom(freeBytes))) throw diskFull();
       await namespace.write([
         { type: 'put', key: chunkKey(number, begin), value },

@@ -14,7 +14,7 @@ import { infoKey } from './snapshot-keys.js';
 import { recover } from './snapshot-recovery.js';
 
 export interface LevelSnapshotsOptions extends LevelOptions {
-  /** The logger for errors about damaged snapshots. Default: no logging. */
+  /** The logger that receives errors about damaged snapshots. Default: no logging. */
   readonly logger?: Logger | undefined;
 }
 

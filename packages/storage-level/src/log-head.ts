@@ -7,9 +7,8 @@ import { seal, unseal } from './seal.js';
 
 /**
  * A value that every batch of a log updates. It links to the newest block, term and membership,
- * each of which links to the previous one. If a batch is lost although a later batch exists, the
- * links reveal the loss. Databases do lose batches: LevelDB skips damaged records in the middle of
- * its own log.
+ * each of which links to its predecessor. If a batch is lost while a later one survives, the links
+ * reveal the loss. This does happen: LevelDB skips damaged records in the middle of its own log.
  */
 export interface LogHead {
   readonly ballot: Ballot | undefined;
@@ -21,7 +20,7 @@ export interface LogHead {
   readonly generation: number;
   /** The index of the base. The base itself is stored under a separate key. */
   readonly base: number;
-  /** Links to the newest term and the newest membership above the base. */
+  /** Links to the newest term and to the newest membership after the base. */
   readonly term: Link;
   readonly membership: Link;
   /** The checksum of the newest block of entries, or 0 before the first block of a generation. */
@@ -29,9 +28,9 @@ export interface LogHead {
 }
 
 /**
- * The length of a head without the vitals that follow it. A head consists of these fields: flags (1
+ * The size of a head in bytes, not including the vitals that follow it. Its fields are flags (1
  * byte), last, committed (8 each), genesis, generation (4 each), base (8), term link, membership
- * link (`LINK` each), block (4).
+ * link (`LINK` each), and block (4).
  */
 const FIXED = 1 + 3 * 8 + 2 * LINK + 3 * 4;
 

@@ -14,7 +14,7 @@ interface Effect {
   readonly isReset: boolean;
   /** The new base. Undefined if the base has not changed. */
   readonly base: LogBase | undefined;
-  /** The new entries, which replace all entries from the first new index on. */
+  /** The new entries, which replace all existing entries from the first new index on. */
   readonly entries: readonly Entry[];
 }
 
@@ -40,7 +40,10 @@ export class LogWriter {
     return this.#generation;
   }
 
-  /** Makes the recovered state durable, and resumes the cleanup of the previous run. */
+  /**
+   * Makes the recovered state durable, and resumes any cleanup that the previous run did not
+   * finish.
+   */
   async start(more: readonly Operation[]): Promise<void> {
     await this.#namespace.write([...more, { type: 'put', key: BASE, value: encodeBase(this.#base) }, this.#head()]);
     this.#sweep();
@@ -72,7 +75,7 @@ export class LogWriter {
     if (base !== undefined) this.#sweep();
   }
 
-  /** Stops the background cleanup and waits for its current call. */
+  /** Stops the background cleanup, and waits for the database call in progress. */
   close(): Promise<void> {
     return this.#sweeper.close();
   }
@@ -105,7 +108,7 @@ export class LogWriter {
     return { type: 'put', key, value };
   }
 
-  /** Returns operations that delete the terms and memberships from an index on. */
+  /** Returns the database operations that delete the terms and memberships from an index on. */
   #deleteItemsFrom(from: number): Operation[] {
     const { tracker } = this.#recovered;
     const generation = this.#generation;
@@ -116,9 +119,9 @@ export class LogWriter {
   }
 
   /**
-   * Returns operations that delete the entries from an index on. Blocks are deleted one by one,
-   * because a batch cannot delete a range. A block that starts before the index is rewritten
-   * without the deleted entries.
+   * Returns the database operations that delete the entries from an index on. Blocks are deleted
+   * one by one, because a batch cannot delete a range. A block that starts before that index is
+   * rewritten without the deleted entries.
    */
   async #truncateBlocks(from: number): Promise<Operation[]> {
     const { db, where } = this.#namespace;
@@ -145,7 +148,7 @@ export class LogWriter {
   }
 }
 
-/** Combines records, in order, into their net effect. */
+/** Combines a sequence of records into their net effect. */
 function combine(records: readonly LogRecord[]): Effect {
   let isReset = false;
   let base: LogBase | undefined;
@@ -160,8 +163,8 @@ function combine(records: readonly LogRecord[]): Effect {
     }
     const [first, more = []] = [record.entries?.[0], record.entries];
     if (first === undefined) continue;
-    // The record may append to the entries combined so far, replace some of them, or start before
-    // all of them.
+    // The record may append to the entries that have been combined so far, replace some of them, or
+    // start before the first of them.
     const kept = Math.max(0, first.index - (entries[0]?.index ?? first.index));
     entries.length = Math.min(entries.length, kept);
     for (const entry of more) entries.push(entry);

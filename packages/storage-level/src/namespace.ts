@@ -1,13 +1,13 @@
 import { KontikiError } from '@kontiki/core';
 import type { AbstractBatchOperation, AbstractBatchOptions, AbstractLevel, AbstractSublevel } from 'abstract-level';
 
-// `abstract-level` declares its types as invariant in these parameters.
+// `any` is necessary, because the types of `abstract-level` are invariant in these parameters.
 type AnyLevel = AbstractLevel<any, any, any>;
 
 /**
- * Any `abstract-level` 3 database, with any encodings. The type contains only members that all
- * databases have with the same types. TypeScript before version 7 does not accept a `Level` as an
- * `AbstractLevel` with other type parameters.
+ * Any `abstract-level` 3 database, with any encodings. This type contains only the members whose
+ * types are the same in all databases. Before version 7, TypeScript does not accept a `Level` as an
+ * `AbstractLevel` with different type parameters.
  */
 export type Database = Pick<AnyLevel, 'status' | 'supports' | 'open' | 'close'>;
 
@@ -15,18 +15,19 @@ type Sublevel = AbstractSublevel<AnyLevel, unknown, Uint8Array, Uint8Array>;
 
 export type Operation = AbstractBatchOperation<Sublevel, Uint8Array, Uint8Array>;
 
-/** Returns the number of free bytes on the disk of a database, or `Infinity` if it is unknown. */
+/** Returns the number of free bytes on a database's disk, or `Infinity` if it is unknown. */
 export type FreeBytes = () => Promise<number>;
 
 export interface LevelOptions {
   /**
-   * A name that separates the stores of different groups in one database. Must consist of printable
-   * ASCII characters above `"`. Default `kontiki`.
+   * A name that keeps the stores of different groups in one database apart. Must consist of
+   * printable ASCII characters above `"`. Default `kontiki`.
    */
   readonly name?: string | undefined;
   /**
-   * Returns the number of free bytes on the disk. Default: measures the disk of a database with a
-   * folder in Node.js. For any other database the number is unknown, and the disk is never full.
+   * Returns the number of free bytes on the disk. By default, measures the disk in Node.js if the
+   * database is in a folder. For any other database, the number is unknown, and the disk counts as
+   * never full.
    */
   readonly freeBytes?: FreeBytes | undefined;
 }
@@ -34,7 +35,7 @@ export interface LevelOptions {
 /** The sublevel prefixes in use, per root database. */
 const prefixesInUse = new WeakMap<object, Set<string>>();
 
-// Databases that do not have the option `sync` ignore it.
+// Databases without the option `sync` ignore it.
 const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: true } = { sync: true };
 
 /**
@@ -43,7 +44,7 @@ const DURABLY: AbstractBatchOptions<Uint8Array, Uint8Array> & { readonly sync: t
  */
 export class Namespace {
   readonly db: Sublevel;
-  /** A description of the location, for use in errors. */
+  /** A description of the location, for error messages. */
   readonly where: string;
   readonly #release: () => void;
 
@@ -54,8 +55,8 @@ export class Namespace {
   }
 
   /**
-   * Opens the database if necessary, and then the sublevel. Rejects with `KONTIKI_LOCKED` if the
-   * sublevel is in use.
+   * Opens the database if necessary, and then opens the sublevel. Rejects with `KONTIKI_LOCKED` if
+   * the sublevel is in use.
    */
   static async open(database: Database, path: readonly string[]): Promise<Namespace> {
     await database.open();
@@ -78,13 +79,13 @@ export class Namespace {
   }
 
   async close(): Promise<void> {
-    // If the database is already closed, closing fails, and nothing needs to be done.
+    // Closing fails if the database is already closed, in which case nothing needs to be done.
     await this.db.close().catch(() => {});
     this.#release();
   }
 }
 
-/** Returns a description of a sublevel's location, for use in errors. */
+/** Returns a description of a sublevel's location, for error messages. */
 export function placeOf(path: readonly string[]): string {
   return `sublevel ${path.join('/')}`;
 }

@@ -7,7 +7,7 @@ import { decodeHead, type LogHead } from './log-head.js';
 import type { Namespace } from './namespace.js';
 import { checkOwnerValue, decodeBase, decodeMoved } from './values.js';
 
-/** The log found in a database. */
+/** The log that was found in a database. */
 export interface Recovered {
   readonly tracker: LogStateTracker;
   readonly generation: number;
@@ -16,8 +16,8 @@ export interface Recovered {
 }
 
 /**
- * Recovers the state of a log. Reads only the last block of its entries. Resolves with undefined if
- * the log is new.
+ * Recovers the state of a log. Reads only the last block of entries. Resolves with undefined if the
+ * log is new.
  */
 export async function recover(namespace: Namespace, owner: Owner): Promise<Recovered | undefined> {
   const { db, where } = namespace;

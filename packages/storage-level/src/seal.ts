@@ -18,8 +18,8 @@ export function seal(key: Uint8Array, length: number, write: (writer: Writer) =>
 
 /**
  * Decodes a value that was sealed with this key. Throws `KONTIKI_CORRUPT` if the value is missing
- * or damaged, and `KONTIKI_FORMAT` if only a newer version can read it. In the error, `where` is
- * the location and `what` names the value.
+ * or damaged, and `KONTIKI_FORMAT` if only a newer version can read it. In error messages, `where`
+ * is the location and `what` names the value.
  */
 export function unseal<T>(
   key: Uint8Array,
@@ -37,8 +37,8 @@ export function unseal<T>(
     reader.end();
     return content;
   } catch (error) {
-    // `KONTIKI_PROTOCOL` and `KONTIKI_FORMAT` mean that the content cannot be decoded. Any other
-    // Kontiki error that `read` throws already describes the failure.
+    // `KONTIKI_PROTOCOL` and `KONTIKI_FORMAT` mean that `read` cannot decode the content. Any other
+    // Kontiki error from `read` already describes the failure.
     const known = isKontikiError(error) && error.code !== 'KONTIKI_PROTOCOL' && error.code !== 'KONTIKI_FORMAT';
     throw known ? error : undecodable(where, `${what} cannot be read`, error);
   }
@@ -50,8 +50,8 @@ export function checksumOf(value: Uint8Array): number {
 }
 
 /**
- * Computes the checksum of a value. The checksum covers the key, so that a value stored under the
- * wrong key is detected.
+ * Computes the checksum of a value. The checksum also covers the key, so that a value stored under
+ * the wrong key is detected.
  */
 function checksumWith(key: Uint8Array, value: Uint8Array): number {
   return crc32(value.subarray(CHECKSUM), crc32(key));

@@ -4,9 +4,9 @@ import { readIndex, writeIndex } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * Every snapshot gets a new number, which is part of its keys. A snapshot has an info key for its
- * metadata, and one key per chunk with the chunk's offset. Rewriting a snapshot therefore does not
- * disturb readers of the old one.
+ * Every snapshot gets a new number, which is part of its keys. So rewriting a snapshot does not
+ * disturb readers of the old one. A snapshot has an info key for its metadata, and one key per
+ * chunk, which contains the chunk's offset.
  */
 const INFO = 'i'.charCodeAt(0);
 const CHUNK = 'c'.charCodeAt(0);
@@ -47,13 +47,13 @@ export function offsetOf(key: Uint8Array): number {
 /** The value of an info key. */
 export interface Info {
   readonly meta: SnapshotMeta;
-  /** The size of a finished snapshot in bytes, or undefined for an unfinished one. */
+  /** The size of the snapshot in bytes; undefined if it is unfinished. */
   readonly bytes: number | undefined;
 }
 
 /**
- * Encodes the value of an info key: the size (8 bytes, 0 for an unfinished snapshot), then the
- * snapshot's head without its compression.
+ * Encodes the value of an info key: the size (8 bytes, 0 for an unfinished snapshot), then the head
+ * of the snapshot, which records no compression.
  */
 export function encodeInfo(number: number, { meta, bytes = 0 }: Info): Uint8Array {
   const head = encodeSnapshotHead(meta);

@@ -13,7 +13,7 @@ import type { Namespace, Operation } from './namespace.js';
 import { chunkKey, CHUNKS, decodeInfo, infoKey, INFOS, numberOf, type Info } from './snapshot-keys.js';
 import { checkOwnerValue, encodeOwner } from './values.js';
 
-/** The snapshots found in a database, and the number of the next snapshot. */
+/** The snapshots that were found in a database, and the number to give to the next one. */
 export interface Recovered extends OpenedSnapshots<number> {
   readonly next: number;
 }
@@ -22,7 +22,7 @@ export interface Recovered extends OpenedSnapshots<number> {
  * Finds the snapshots in a database. Reads only the head and the trailer of each snapshot. Keeps
  * the newest unfinished snapshot. Removes other unfinished snapshots, replaced snapshots, and
  * chunks without a snapshot. Damaged snapshots are logged and left unchanged. When the promise
- * resolves, all snapshots that it found are durable.
+ * resolves, all snapshots that were found are durable.
  */
 export async function recover(namespace: Namespace, owner: Owner, logger: Logger): Promise<Recovered> {
   const { db, where } = namespace;
@@ -82,8 +82,8 @@ async function readInfo(namespace: Namespace, key: Uint8Array, value: Uint8Array
 }
 
 /**
- * Deletes the chunks that do not belong to a known snapshot. Returns the highest number of any
- * snapshot that had chunks.
+ * Deletes the chunks that do not belong to a known snapshot. Returns the highest snapshot number
+ * among all chunks that were found.
  */
 async function clearUnknownChunks(namespace: Namespace, known: ReadonlySet<number>): Promise<number> {
   let highest = 0;

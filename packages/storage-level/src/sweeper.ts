@@ -1,12 +1,12 @@
 import { indexOf, keyOf } from './keys.js';
 import type { Namespace } from './namespace.js';
 
-/** Number of indices that one call deletes. `close` has to wait for at most one such call. */
+/** Number of indices that one call deletes. `close` never waits for more than one such call. */
 const SLICE = 4_096;
 
 /**
- * Deletes obsolete blocks, terms and memberships in the background. Items are obsolete if they are
- * at or below the base, or belong to an older generation. Obsolete items are never read. If the
+ * Deletes obsolete blocks, terms and memberships in the background. An item is obsolete, and is
+ * never read, if it is at or before the base, or if it belongs to an older generation. If the
  * process exits first, the cleanup continues at the next start.
  */
 export class Sweeper {
@@ -26,7 +26,7 @@ export class Sweeper {
     this.#running ??= this.#run();
   }
 
-  /** Stops the cleanup and waits for the call in progress. */
+  /** Stops the cleanup and waits for the database call in progress. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#running;
@@ -38,7 +38,7 @@ export class Sweeper {
         this.#due = undefined;
         const { generation, base } = due;
         const next = keyOf('block', generation, base + 1);
-        // The block that contains the first entry above the base may start below the base.
+        // The block that contains the first entry after the base may start before the base.
         const from = keyOf('block', generation, 0);
         const [last] = await this.#db.keys({ gte: from, lte: next, reverse: true, limit: 1 }).all();
         await this.#clear(keyOf('block', 0, 0), last ?? from);
@@ -53,8 +53,8 @@ export class Sweeper {
   }
 
   /**
-   * Deletes a range in slices. Each search begins after the deleted keys, because databases are
-   * slow to skip deleted keys.
+   * Deletes a range in slices. Each search starts after the keys that have been deleted so far,
+   * because databases skip deleted keys slowly.
    */
   async #clear(from: Uint8Array, to: Uint8Array): Promise<void> {
     for (let at = from; !this.#isClosed;) {

@@ -5,7 +5,8 @@ import { BASE, MOVED, OWNER } from './keys.js';
 import { seal, unseal } from './seal.js';
 
 /**
- * The value of `OWNER`: "KONTIKI" and the version of the format (8 bytes), then cluster and server.
+ * The value of `OWNER`: "KONTIKI" and the format version (8 bytes), then the cluster and the
+ * server.
  */
 const MAGIC = new TextEncoder().encode('KONTIKI');
 const VERSION = 1;
@@ -19,7 +20,7 @@ export function encodeOwner({ cluster, server }: Owner): Uint8Array {
   });
 }
 
-/** Throws unless the value of `OWNER` has this version's format and names this owner. */
+/** Throws unless the value of `OWNER` has the format of this version and names this owner. */
 export function checkOwnerValue(value: Uint8Array, owner: Owner, where: string): void {
   unseal(OWNER, value, [where, 'the owner'], (reader) => {
     const magic = reader.raw(MAGIC.length);
@@ -30,7 +31,7 @@ export function checkOwnerValue(value: Uint8Array, owner: Owner, where: string):
   });
 }
 
-/** Encodes the value of `BASE`, the position where the log begins. */
+/** Encodes the value of `BASE`, the position at which the log starts. */
 export function encodeBase(base: LogBase): Uint8Array {
   return seal(BASE, baseLength(base), (writer) => writeBase(writer, base));
 }

@@ -1,5 +1,5 @@
-// Shows that the stores work in a browser. A headless browser loads a page with a node on IndexedDB
-// several times, and the page posts its results to the test.
+// Shows that the stores work in a browser. A headless browser repeatedly loads a page that runs a
+// node on IndexedDB. The page posts its results to the test.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -15,7 +15,7 @@ const hasBrowser = existsSync(CHROMIUM);
 if (!hasBrowser)
   console.log(`skipped: the stores in a browser, because there is no ${CHROMIUM} (set CHROMIUM to another browser)`);
 
-/** Time limit, in milliseconds, for a browser to start and a page to run. */
+/** Time limit, in milliseconds, for starting a browser and running a page. */
 const TIMEOUT = 60_000;
 
 async function bundle(): Promise<string> {

@@ -1,5 +1,5 @@
-// Shows that a log in LevelDB survives a disk that is really full. The disk is a small file system
-// in memory.
+// Shows that a log in LevelDB survives a disk that really is full. The disk is a small in-memory
+// file system.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const CHILD = fileURLToPath(new URL('full-disk-child.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'kontiki-full-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs a command with an empty disk of 128 MiB mounted at the folder. */
+/** Runs a command while an empty disk of 128 MiB is mounted at `folder`. */
 function runOnSmallDisk(...command: readonly string[]) {
   const mount = 'mount -t tmpfs -o size=128m tmpfs "$0" && exec "$@"';
   const args = ['--map-root-user', '--mount', 'sh', '-c', mount, folder, ...command];

@@ -1,5 +1,5 @@
-// Shows that the format of a database does not change by accident. The keys and values after fixed
-// runs are compared with recorded keys and values.
+// Shows that the format of a database does not change by accident. After a fixed sequence of calls,
+// the keys and values are compared with recorded ones.
 import { MemoryLevel } from 'memory-level';
 import { expect, it } from 'vitest';
 import type { SnapshotMeta } from '@kontiki/core';
@@ -10,7 +10,7 @@ import { command, commands, first, membership, owner } from './samples.js';
 
 /**
  * Returns all keys as hexadecimal digits, without the prefix of the sublevel. Each key is followed
- * by the length of its value and the checksum of key and value.
+ * by the length of its value, and by a checksum of both.
  */
 async function fingerprints(database: MemoryLevel): Promise<string[]> {
   const pairs = await database.iterator<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' }).all();

@@ -15,7 +15,8 @@ beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'kontiki-killed-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /**
- * Starts a writer and kills it after `count` acknowledgements. Returns the last acknowledged index.
+ * Starts a process that writes to a log, and kills it after `count` acknowledgements. Resolves with
+ * the last acknowledged index.
  */
 function killedAfter(count: number): Promise<number> {
   const writer = spawn(process.execPath, [WRITER, folder], { stdio: ['ignore', 'pipe', 'inherit'] });

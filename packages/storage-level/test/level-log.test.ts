@@ -32,7 +32,7 @@ async function contentsOf(log: LevelLog): Promise<unknown> {
   return { ...state, entries };
 }
 
-/** Fills a log with terms, memberships, a replaced suffix, a base and a vote. */
+/** Writes terms, memberships, a replaced suffix, a base and a vote to a log. */
 async function fill(database: MemoryLevel): Promise<void> {
   const log = new LevelLog(database);
   await log.open(owner);
@@ -48,7 +48,7 @@ async function fill(database: MemoryLevel): Promise<void> {
 }
 
 describe('group commit of a database log', () => {
-  it('calls made during a batch share the next synced batch', async () => {
+  it('calls made while a batch is being written share the next batch', async () => {
     const database = new WatchedLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -96,7 +96,7 @@ describe('opening a database log', () => {
     const before = await contents(database);
     await log.compact({ index: 90, term: 90, membership: { index: 1, membership }, genesis: 77 });
     await log.close();
-    // Simulate a crash before any keys were deleted.
+    // Simulate a crash that happened before any keys were deleted.
     const base = await contents(database);
     const crashed = await databaseOf([...before, ...base]);
     for (const at of [database, crashed]) {
@@ -149,7 +149,7 @@ describe('reading a database log', () => {
 
 describe('a slow read of a database log', () => {
   /**
-   * Returns a log of several blocks, and a pending read of entries 5 to 30 that has already found
+   * Returns a log with several blocks, and a pending read of entries 5 to 30 that has already found
    * the first block.
    */
   async function reading(): Promise<{
@@ -202,7 +202,7 @@ it('a log becomes unusable if compacted entries cannot be deleted', async () => 
 });
 
 describe('a damaged database log', () => {
-  it('a log detects a flipped bit in any value and any missing key', async () => {
+  it('a log detects a flipped bit in any value, and any missing key', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -236,7 +236,7 @@ describe('a damaged database log', () => {
     expect(await code(new LevelLog(back).open(owner))).toBe('KONTIKI_CORRUPT');
   });
 
-  it('a log rejects a value stored under another key, for any page size', async () => {
+  it('a log rejects a value stored under the wrong key, for any page size', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const pairs = await contents(database);
@@ -253,7 +253,7 @@ describe('a damaged database log', () => {
         if (i === j) continue;
         const wrong = new LevelLog(await databaseOf(pairs.map((pair, at) => (at === i ? [key, value] : pair))));
         const found = await entriesOf(wrong).catch((error: unknown) => error);
-        // A compacted block that has not been deleted yet may be replaced without an error.
+        // Replacing a compacted block that has not been deleted yet need not cause an error.
         if (!isKontikiError(found)) expect(found, `${j} in the place of ${i}`).toEqual(held);
         else expect(found.code).toBe('KONTIKI_CORRUPT');
         refused += isKontikiError(found) ? 1 : 0;
@@ -262,7 +262,7 @@ describe('a damaged database log', () => {
     expect(refused).toBeGreaterThan(pairs.length * (pairs.length - 3));
   });
 
-  it('a log detects a lost batch, or equals the log with that batch', async () => {
+  it('a log that has lost a batch either detects the loss or equals the full log', async () => {
     let noticed = 0;
     const seen = new WatchedLevel();
     await fill(seen);
@@ -296,7 +296,7 @@ describe('a damaged database log', () => {
     expect(noticed).toBeGreaterThan(100);
   });
 
-  it('open rejects a feature level of a newer version with KONTIKI_FORMAT', async () => {
+  it('open rejects a feature level from a newer version with KONTIKI_FORMAT', async () => {
     const newer = { ...membership, level: LEVEL + 1 };
     for (const write of [
       (log: LevelLog) => log.append({ entries: [first, { kind: 'membership', index: 2, term: 2, membership: newer }] }),
@@ -311,7 +311,7 @@ describe('a damaged database log', () => {
     }
   });
 
-  it('open rejects an unknown format and unknown keys', async () => {
+  it('open rejects an unknown format, and unknown keys', async () => {
     const database = new MemoryLevel();
     await fill(database);
     const part = database.sublevel<Bytes, Bytes>(['kontiki', 'log'], { keyEncoding: 'view', valueEncoding: 'view' });

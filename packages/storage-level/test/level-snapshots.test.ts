@@ -34,7 +34,7 @@ it('rewriting a snapshot deletes all data of the old snapshot', async () => {
   await save(store, 700_000);
   await save(store, 10_000);
   const keys = async (): Promise<number> => (await database.keys().all()).length;
-  // Three keys are left: the owner, the snapshot's info, and its only chunk.
+  // Three keys are left: those of the owner, the snapshot's info, and its only chunk.
   await expect.poll(keys).toBe(3);
   await store.close();
   await store.open(owner);

@@ -1,5 +1,5 @@
 // The page for the browser test. It runs a cluster of one server, which counts how often the page
-// was loaded.
+// has been loaded.
 import { BrowserLevel } from 'browser-level';
 import { bootstrap, isKontikiError, MemoryNetwork, RaftNode, type ApplyBatch } from '@kontiki/core';
 import { LevelLog, LevelSnapshots } from '@kontiki/storage-level';
@@ -30,7 +30,7 @@ async function run(): Promise<unknown> {
   const { base } = node.status();
   if (!node.isLeader) await new Promise<void>((led) => node.on('state', ({ role }) => role === 'leader' && led()));
   const { result } = await node.propose(Uint8Array.of(1));
-  // Propose a large command, which is read back in several pages.
+  // Propose a large command, which takes several pages to read back.
   await node.propose(new Uint8Array(300_000).fill(1));
   const { last } = await node.snapshot();
   await node.close();

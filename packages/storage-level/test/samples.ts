@@ -11,7 +11,7 @@ import type { LevelLogOptions } from '../src/level-log.js';
 import type { Database } from '../src/namespace.js';
 
 export const owner = { cluster: 'test', server: 'a' };
-/** A membership of feature level 0, as earlier versions wrote it. */
+/** A membership of feature level 0, as written by earlier versions. */
 export const membership = membershipOf(
   ['a', 'b'].map((id) => [id, { address: `ws://${id}`, metadata: '' }]),
   [],
@@ -27,7 +27,7 @@ export function commands(from: number, to: number, term: number): Entry[] {
   return Array.from({ length: to - from + 1 }, (_, i) => command(from + i, term));
 }
 
-/** Returns the code of the error with which a call rejects. */
+/** Returns the code of the error that a call rejects with. */
 export async function code(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'none',
@@ -41,8 +41,8 @@ interface Closing {
 }
 
 /**
- * Makes a store open and close its database along with itself, so that every test opens the data on
- * disk.
+ * Makes a store open and close its database along with itself, so that every test reopens the data
+ * from disk.
  */
 function withOwnDatabase<Store extends Closing>(database: Database, store: Store): Store {
   const [open, close] = [store.open.bind(store), store.close.bind(store)];
@@ -64,7 +64,10 @@ function withOwnDatabase<Store extends Closing>(database: Database, store: Store
   });
 }
 
-/** Returns media in folders on this machine, for stores on `classic-level`. */
+/**
+ * Returns a function that creates a medium: a folder on this machine, for stores on
+ * `classic-level`.
+ */
 function onClassicLevel<Store extends Closing>(make: (database: Database) => Store): () => Medium<Store> {
   return () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
@@ -83,7 +86,7 @@ function onClassicLevel<Store extends Closing>(make: (database: Database) => Sto
   };
 }
 
-/** Returns simulated disks whose free space can be measured by stores. */
+/** Returns a function that creates a simulated disk on which stores can measure the free space. */
 function onMeasuredDisk<Store>(
   make: (folder: Folder, options: LevelLogOptions) => Store,
 ): (random: () => number) => Medium<Store> {
@@ -103,8 +106,8 @@ const real = 'a real disk is used';
 const memory = 'memory ends with its process';
 
 /**
- * For each kind of database, returns the name of a store, its medium, and the capabilities that the
- * medium lacks.
+ * Returns, for each kind of database, the name of a store, its medium, and the capabilities that
+ * the medium lacks.
  */
 export function onEveryDatabase<Store extends Closing>(
   name: string,

@@ -39,7 +39,7 @@ describe('a database shared by several stores', () => {
     expect((await again.open(owner)).last).toBe(1);
   });
 
-  it('a log opens a closed database but never closes a database', async () => {
+  it('a log opens its database if it is closed, but never closes it', async () => {
     const database = new MemoryLevel();
     const log = new LevelLog(database);
     await log.open(owner);
@@ -48,7 +48,7 @@ describe('a database shared by several stores', () => {
     expect(database.status).toBe('open');
     await database.close();
     expect((await log.open(owner)).last).toBe(1);
-    // If the database is closed while the log is open, the log's calls fail with this cause.
+    // When the database is closed while the log is open, the log's calls fail with this cause.
     await database.close();
     const error: unknown = await log.append({ entries: [command(2, 1)] }).catch((reason: unknown) => reason);
     expect(isKontikiError(error, 'KONTIKI_STORE_FAILED') && (error.cause as { code: string }).code).toBe(
@@ -61,7 +61,7 @@ describe('a database shared by several stores', () => {
     expect(() => new LevelLog(new MemoryLevel(), { name })).toThrow('printable ASCII');
   });
 
-  it('open rejects with KONTIKI_LOCKED if another instance has the database open', async () => {
+  it('open rejects with KONTIKI_LOCKED if another instance has opened the database', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kontiki-level-'));
     const mine = new ClassicLevel(folder);
     const log = new LevelLog(mine);

@@ -2,7 +2,7 @@ import { MemoryLevel } from 'memory-level';
 
 type Operation = { readonly type: 'put' | 'del'; readonly key: Uint8Array; readonly value?: Uint8Array };
 
-/** A database that records its calls, and can be made to delay or fail them. */
+/** A database that records its calls, and that can be made to delay them or let them fail. */
 export class WatchedLevel extends MemoryLevel {
   readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = [];
   /** The highest number of concurrent batches. */
@@ -10,9 +10,9 @@ export class WatchedLevel extends MemoryLevel {
   #batches = 0;
   /** Number of keys and values read so far. */
   read = 0;
-  /** Called once, when a search has found its results but has not returned them yet. */
+  /** Called once, as soon as a search has found its results but before it returns them. */
   onFound: () => Promise<void> = () => Promise.resolve();
-  /** Error with which the next calls that delete a range fail. */
+  /** The error that calls to delete a range reject with; undefined to let these calls succeed. */
   clearError: Error | undefined;
 
   async _clear(options: unknown): Promise<void> {

@@ -1,8 +1,8 @@
 import type { ServerId } from './server.js';
 
 /**
- * The state that a server must never lose: the newest term that it knows, and its vote in that
- * term, if any (Raft §5.2).
+ * The state that a server must never lose: the latest term it has seen, and its vote in that term,
+ * if any (Raft §5.2).
  */
 export interface Ballot {
   readonly term: number;

@@ -2,8 +2,8 @@ import type { Membership } from './membership.js';
 import type { Member, ServerId, StoreId } from './server.js';
 
 /**
- * A step of a membership change. A new server starts as a learner. It receives the log before it
- * can become a voter and count in elections and commits (thesis §4.2.1).
+ * One step of a membership change. A new server starts as a learner. It catches up on the log
+ * before it can become a voter and count in elections and commits (thesis §4.2.1).
  */
 export type MembershipStep =
   | { readonly kind: 'addLearner'; readonly id: ServerId; readonly address: string; readonly metadata?: string }
@@ -19,8 +19,9 @@ export interface Target {
 }
 
 /**
- * Applies the steps to a membership that is not joint, in order. If a step is invalid, returns the
- * reason as a sentence fragment. `storeOf` returns the store of a learner that becomes a voter.
+ * Applies steps, in order, to a membership that is not joint. If a step is invalid, returns the
+ * reason as a sentence fragment. `storeOf` returns the store of a learner that is to become a
+ * voter.
  */
 export function targetOf(
   current: Membership,
@@ -44,8 +45,8 @@ export function targetOf(
       case 'promote':
         if (!learners.delete(id)) return `${id} is a voter already`;
         voters.add(id);
-        // A server that was a voter before the change keeps its store. Replacing the disk of a
-        // voter takes two changes.
+        // A server that was a voter before the change keeps its store. Replacing a voter's disk
+        // takes two changes.
         servers.set(id, { ...info, store: current.voters.includes(id) ? current.servers.get(id)?.store : storeOf(id) });
         break;
       case 'demote':
@@ -80,12 +81,15 @@ export function beginChange(current: Membership, target: Target): Membership {
   return arriving.length + leaving.length > 1 ? enterJoint(current, target) : simple(current, target);
 }
 
-/** Returns the membership of `target` without a joint phase. */
+/** Returns the membership that `target` describes, without a joint phase. */
 export function simple(current: Membership, { voters, learners, servers }: Target): Membership {
   return { ...current, revision: current.revision + 1, voters, outgoing: [], learners, learnersNext: [], servers };
 }
 
-/** Returns the joint membership of the current voters and the voters of `target` (Raft §6). */
+/**
+ * Returns the joint membership that combines the current voters with the voters of `target` (Raft
+ * §6).
+ */
 export function enterJoint(current: Membership, target: Target): Membership {
   const outgoing = current.voters;
   // Outgoing voters still count in a joint membership, so they keep their stores.
@@ -104,8 +108,8 @@ export function enterJoint(current: Membership, target: Target): Membership {
 }
 
 /**
- * Returns the membership after a joint phase. The revision does not change, because it counts only
- * changes by operators.
+ * Returns the membership that follows a joint phase. The revision does not change, because it
+ * counts only the changes that operators make.
  */
 export function leaveJoint(joint: Membership): Membership {
   const { voters, learnersNext } = joint;
@@ -116,14 +120,14 @@ export function leaveJoint(joint: Membership): Membership {
 }
 
 /**
- * Returns a learner's information without its store. The disk of a learner may be replaced, because
- * a learner does not count in elections and commits.
+ * Returns the information about a learner without its store. A learner's disk may be replaced,
+ * because a learner does not count in elections and commits.
  */
 function withoutStore(info: Member): Member {
   return { ...info, store: undefined };
 }
 
-/** A change of the address of a server that has moved. */
+/** An address change of a server that has moved. */
 export interface AddressChange {
   /**
    * The server's previous address. The change is ignored if an operator has set a different address
@@ -135,8 +139,8 @@ export interface AddressChange {
 
 /**
  * Returns the membership with the addresses that servers have announced; undefined if no address
- * changes. The revision does not change, because it counts only changes by operators. A membership
- * of level 0 is never changed.
+ * changes. The revision does not change, because it counts only the changes that operators make. A
+ * membership of level 0 is never changed.
  */
 export function withAddresses(
   membership: Membership,

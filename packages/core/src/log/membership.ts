@@ -2,8 +2,8 @@ import type { Member, ServerId } from './server.js';
 
 /**
  * The servers of a cluster and their roles as voters or learners. The membership is joint while
- * `outgoing` is not empty. Then elections, commits, reads and check-quorum each need majorities of
- * both `voters` and `outgoing` (Raft §6; thesis §4.3).
+ * `outgoing` is not empty. During that time, elections, commits, reads and check-quorum each need
+ * majorities of both `voters` and `outgoing` (Raft §6; thesis §4.3).
  */
 export interface Membership {
   /**
@@ -12,33 +12,32 @@ export interface Membership {
    */
   readonly level: number;
   /**
-   * Number of changes that operators have made. The end of a joint phase does not count as a
-   * change.
+   * Number of changes that operators have made. Leaving a joint phase does not count as a change.
    */
   readonly revision: number;
   /**
-   * Whether the store of each initial voter is recorded. Before that, a server that lost its disk
-   * cannot be distinguished from one that did not. So every decision needs all voters until then,
-   * instead of a majority.
+   * Whether the store of every initial voter has been recorded. Until then, a server that lost its
+   * disk looks the same as one that did not. So every decision needs all voters instead of a
+   * majority.
    */
   readonly founded: boolean;
   /**
-   * 32 hexadecimal digits, drawn at random when the cluster was recovered after the loss of a
-   * majority; empty if it was never recovered. Servers of different epochs do not communicate.
+   * 32 hexadecimal digits, drawn at random when the cluster was recovered after losing a majority;
+   * empty if it was never recovered. Servers with different epochs do not communicate.
    */
   readonly epoch: string;
-  /** Servers whose majority is needed for elections and commits. This list is never empty. */
+  /** Servers of which a majority is needed for elections and commits. Never empty. */
   readonly voters: readonly ServerId[];
   /**
-   * Voters of the previous membership while the membership is joint. Their majority is also needed.
-   * This list is empty if the membership is not joint.
+   * Voters of the previous membership while the membership is joint. A majority of them is also
+   * needed. Empty if the membership is not joint.
    */
   readonly outgoing: readonly ServerId[];
   /** Servers that receive the log but do not vote. */
   readonly learners: readonly ServerId[];
-  /** Outgoing voters that will become learners when the joint phase ends. */
+  /** Outgoing voters that become learners when the joint phase ends. */
   readonly learnersNext: readonly ServerId[];
-  /** The address, metadata and store of each server in the lists above, and of no other server. */
+  /** The address, metadata and store of each server in the lists above, and of no other servers. */
   readonly servers: ReadonlyMap<ServerId, Member>;
 }
 
@@ -50,13 +49,16 @@ export interface MembershipAt {
 
 const none: readonly ServerId[] = [];
 
-/** Returns whether a server counts in elections and commits. */
+/**
+ * Returns whether a server is a voter or an outgoing voter, so that it counts in elections and
+ * commits.
+ */
 export function isVoter(membership: Membership, id: ServerId): boolean {
   return membership.voters.includes(id) || membership.outgoing.includes(id);
 }
 
 /**
- * Returns the epoch of the newest membership that contains a server; undefined if no membership
+ * Returns the epoch of the newest membership that contains a server, or undefined if no membership
  * contains it.
  */
 export function epochOf(memberships: readonly MembershipAt[], id: ServerId): string | undefined {
@@ -67,8 +69,8 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 export const LEVEL = 2;
 
 /**
- * Returns a membership without a change in progress, whose founding has ended. Every server is a
- * voter, except for the learners.
+ * Returns a membership in which no change is in progress and every initial store is recorded. Every
+ * server is a voter, except for the learners.
  */
 export function membershipOf(
   servers: Iterable<readonly [ServerId, Member]>,
@@ -92,7 +94,8 @@ export function membershipOf(
 
 /**
  * Returns the reason why a membership is invalid, as a sentence fragment; undefined if the
- * membership is valid. The rules come from thesis §4.3 and from the fields of `Membership`.
+ * membership is valid. The rules come from thesis §4.3 and the descriptions of the fields of
+ * `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
   const { level, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;

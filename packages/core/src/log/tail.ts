@@ -1,7 +1,7 @@
 import { invariant } from '../invariant.js';
 import { entryBytes, type Entry } from './entry.js';
 
-/** Consecutive entries from memory, and how many bytes they count toward limits. */
+/** Consecutive entries from memory, and their size in bytes as counted toward limits. */
 export interface Slice {
   readonly entries: readonly Entry[];
   readonly bytes: number;
@@ -10,17 +10,17 @@ export interface Slice {
 /**
  * The tail of the log: the newest entries, which are kept in memory. The leader sends entries from
  * the tail to peers that are nearly up to date. The state machine usually applies entries from the
- * tail, too. When the tail exceeds its limit in bytes, it evicts its oldest committed and durable
+ * tail, too. When the tail exceeds its size limit, it evicts its oldest committed and durable
  * entries. Evicted entries are read from the store in pages.
  */
 export class Tail {
   #entries: (Entry | undefined)[] = [];
   /**
    * Array offset of the oldest entry in memory. The evicted entries before this offset are removed
-   * in bulk once there are many of them and they fill more than half of the array.
+   * in bulk once they are numerous and fill more than half of the array.
    */
   #head = 0;
-  /** The index of the oldest entry in memory, which is stored at array offset `#head`. */
+  /** The index of the oldest entry in memory, which is at array offset `#head`. */
   #first: number;
   #bytes = 0;
 
@@ -64,7 +64,7 @@ export class Tail {
   }
 
   /**
-   * Returns the entries from `from` to `to` that fit into `maxBytes`, at least one. Returns
+   * Returns the entries from `from` to `to` that fit into `maxBytes`, but at least one. Returns
    * undefined if entry `from` is not in memory.
    */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {

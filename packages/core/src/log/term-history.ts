@@ -2,12 +2,12 @@ import { invariant } from '../invariant.js';
 import type { Position } from './entry.js';
 
 /**
- * The term at every index from the base to the last entry of a log. The history is stored as runs,
- * each of which records the first index of a term. A log of millions of entries has at most one run
- * per election, so the whole history fits in memory.
+ * The term at every index from the base to the last entry of a log. The history is stored as runs
+ * of entries with the same term. A run records its term and its first index. Even a log of millions
+ * of entries has at most one run per election, so the history fits in memory.
  */
 export class TermHistory {
-  /** Runs in ascending order of both index and term. The first run starts at the base. */
+  /** Runs in ascending order of index and of term. The first run starts at the base. */
   #runs: Position[];
 
   constructor(base: Position, starts: readonly Position[]) {
@@ -44,17 +44,17 @@ export class TermHistory {
   }
 
   /**
-   * Returns the term at an index that is not before the base. The caller must check that the index
-   * is not after the last entry.
+   * Returns the term at an index. The index must not be before the base, and the caller must check
+   * that it is not after the last entry.
    */
   at(index: number): number {
     return this.#run(this.#find(index)).term;
   }
 
   /**
-   * Returns the last position at or before `index` with a term of at most `term`. If another log
-   * has `term` at `index` and this log does not, the logs cannot match after the returned position.
-   * Thanks to this conflict hint (Raft §5.3), a leader needs at most one probe per term.
+   * Returns the last position at or before `index` whose term is at most `term`. If another log has
+   * `term` at `index` and this log does not, the logs cannot match after the returned position.
+   * With this conflict hint, a leader needs at most one probe per term (Raft §5.3).
    */
   findConflictByTerm(index: number, term: number): Position {
     let at = this.#find(index);

@@ -2,9 +2,9 @@ import { invariant } from '../invariant.js';
 
 interface PendingWrite {
   readonly number: number;
-  /** The first index in the write; `Infinity` for a write of a ballot without entries. */
+  /** The index of the first entry in the write; `Infinity` if it contains only a ballot. */
   readonly from: number;
-  /** The log's last index when the write was issued. */
+  /** The last index of the log when the write was issued. */
   readonly last: number;
   readonly bytes: number;
 }
@@ -13,7 +13,7 @@ interface PendingWrite {
  * Tracks the index up to which the log is durable on this server, by numbering the writes.
  *
  * Writes can overlap, so an entry may be written, replaced and written again before the first write
- * finishes. If the first write then finishes, this proves nothing about the newest entry (the ABA
+ * finishes. When the first write finishes, this says nothing about the newest entry (the ABA
  * problem). So issuing a write lowers the durable index below the write's first index. The last
  * index of a write becomes durable only when that same write has finished.
  */
@@ -21,7 +21,7 @@ export class WriteTracker {
   #lastIssuedWrite = 0;
   #lastDurableWrite = 0;
   #pending: PendingWrite[] = [];
-  /** The log's last index when the newest finished write was issued. */
+  /** The last index of the log when the newest finished write was issued. */
   #lastAtIssue: number;
   #bytes = 0;
 
@@ -34,7 +34,7 @@ export class WriteTracker {
     return this.#lastIssuedWrite;
   }
 
-  /** The number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are also durable. */
   get lastDurableWrite(): number {
     return this.#lastDurableWrite;
   }
@@ -45,8 +45,8 @@ export class WriteTracker {
   }
 
   /**
-   * Assigns a number to a write of the entries `from` to `last`, or to a write of a ballot without
-   * entries. For a ballot, `from` is `Infinity`.
+   * Assigns a number to a write of the entries `from` to `last`, or to a write of only a ballot. In
+   * the latter case, `from` is `Infinity`.
    */
   issue(from: number, last: number, bytes: number): number {
     this.#lastIssuedWrite += 1;
@@ -56,8 +56,8 @@ export class WriteTracker {
   }
 
   /**
-   * Records that a durable snapshot, which ends at `last`, replaced the log. Pending writes belong
-   * to the old log. So when they finish, they only prove that `last` is durable.
+   * Records that a durable snapshot ending at `last` has replaced the log. Pending writes belong to
+   * the old log, so when they finish, they only prove that `last` is durable.
    */
   reset(last: number): void {
     this.#pending = this.#pending.map((write) => ({ ...write, last }));
@@ -86,8 +86,8 @@ export class WriteTracker {
   }
 
   /**
-   * Returns the durable index. `changed` is the index of the first entry that changed since the
-   * last issued write.
+   * Returns the durable index. `changed` is the index of the first entry that has changed since the
+   * last write was issued.
    */
   durable(changed: number): number {
     let durable = Math.min(this.#lastAtIssue, changed - 1);

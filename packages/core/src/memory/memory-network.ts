@@ -7,10 +7,10 @@ import type { Message, Received } from '../protocol/message.js';
 import { decodeFrame, encodeFrame, isStranger, MAX_FRAME } from '../wire/index.js';
 
 export interface MemoryNetworkOptions {
-  /** The clock for latencies. Default: the system's monotonic clock. */
+  /** The clock that measures latencies. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * Returns the latency of a frame in milliseconds. Called for each frame. Default: the frame
+   * Returns the latency of a frame in milliseconds. Called for each frame. By default, the frame
    * arrives in the next turn of the event loop.
    */
   readonly latency?: (() => number) | undefined;

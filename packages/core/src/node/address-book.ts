@@ -3,7 +3,7 @@ import type { Membership, MembershipAt } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 import type { Announcement, Announcements } from '../ports/transport.js';
 
-/** The maximum number of starts that a handshake can carry. */
+/** The maximum number of starts that a handshake can represent. */
 const MAX_COUNT = 999_999_999_999_999;
 
 interface Entry {
@@ -33,7 +33,7 @@ export class AddressBook implements Announcements {
 
   /**
    * Creates the address book. `address` is the address that this server announces; undefined to
-   * announce nothing. `starts` is the number of this server's starts. `onChange` is called when a
+   * announce nothing. `starts` is how often this server has started. `onChange` is called when a
    * server announces a different address.
    */
   constructor(own: ServerId, address: string | undefined, starts: number, onChange: () => void) {
@@ -47,8 +47,8 @@ export class AddressBook implements Announcements {
   }
 
   /**
-   * Returns the announced address of a server. Returns undefined if the server announced none or
-   * the membership has a newer address.
+   * Returns the announced address of a server. Returns undefined if the server has announced none,
+   * or if the membership has a newer address.
    */
   addressOf(id: ServerId): string | undefined {
     return this.#entries.get(id)?.address;
@@ -61,12 +61,13 @@ export class AddressBook implements Announcements {
   }
 
   isNews({ id, count, address }: Announcement): boolean {
-    // Reject the highest count, because this server must be able to answer with a higher one.
+    // Reject the highest possible count, because this server must be able to answer with a higher
+    // one.
     if (count >= MAX_COUNT) return false;
     const known = this.#entries.get(id);
-    // If this server's disk was replaced, its count of starts begins at 1 again. Another server may
-    // then send an announcement from the earlier disk, with a higher count. This server answers
-    // with a count that is even higher.
+    // If this server's disk was replaced, it counts its starts from 1 again. Another server may
+    // then send an announcement that was made from the old disk and has a higher count. In that
+    // case, this server answers with an even higher count.
     if (id === this.#own) return known?.address !== undefined && known.address !== address && known.count <= count;
     return this.#members.has(id) && (known === undefined || known.count < count);
   }
@@ -99,8 +100,8 @@ export class AddressBook implements Announcements {
 
   /**
    * Returns the announced addresses that differ from the committed addresses. `check` throws to
-   * refuse an address, for example because another server already has the address. Refused
-   * addresses are not returned but passed to `onRefused`.
+   * refuse an address, for example because another server already has it. Refused addresses are not
+   * returned but passed to `onRefused`.
    */
   changes(
     check: (addresses: ReadonlyMap<ServerId, string>) => void,

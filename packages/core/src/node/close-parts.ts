@@ -2,14 +2,14 @@ import { KontikiError } from '../errors.js';
 import type { Clock } from '../ports/clock.js';
 
 /**
- * The promises returned by closing each part of a node. The keys are the names of the parts in
- * error messages.
+ * The promises that the parts of a node returned when they were closed. The keys are the names that
+ * error messages use for these parts.
  */
 export type ClosingParts = Readonly<Record<string, Promise<void> | undefined>>;
 
 /**
  * Closes the parts of a node in several steps. The parts of one step close in parallel. Each step
- * takes at most `timeout` milliseconds, so that a hung state machine or disk does not keep the
+ * takes at most `timeout` milliseconds, so that a hanging state machine or disk does not keep the
  * other parts open. Rejects if a part fails to close or does not close in time.
  */
 export async function closeParts(clock: Clock, timeout: number, steps: readonly (() => ClosingParts)[]): Promise<void> {
@@ -45,8 +45,8 @@ export async function closeParts(clock: Clock, timeout: number, steps: readonly 
 }
 
 /**
- * Closes the parts of a node that failed to start. Ignores errors while closing, because the start
- * error is more useful.
+ * Closes the parts of a node that failed to start. Ignores errors during closing, because the error
+ * from starting is more useful.
  */
 export const closeQuietly = (parts: readonly { close(): Promise<void> }[]): Promise<unknown> =>
   Promise.allSettled(parts.map(async (part) => part.close()));

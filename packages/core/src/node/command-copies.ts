@@ -1,14 +1,14 @@
 import { badOption } from './options.js';
 
-/** Size in bytes of the memory blocks that small commands share. */
+/** Size in bytes of a memory block that small commands share. */
 const BLOCK_BYTES = 64 * 1024;
 /** Maximum size in bytes of a command in a shared block. */
 const SHARED_BYTES = 4 * 1024;
 
 /**
- * Copies proposed commands into separate memory. Callers may then reuse their memory as soon as
- * `propose` returns, and every server processes a plain `Uint8Array`. Small commands share blocks,
- * because one allocation per command would cost more than the copy.
+ * Copies proposed commands into separate memory. So callers may reuse their own memory as soon as
+ * `propose` returns, and the server always processes a plain `Uint8Array`. Small commands share
+ * blocks, because one allocation per command would cost more than the copy.
  */
 export class CommandCopies {
   #block = new Uint8Array(0);

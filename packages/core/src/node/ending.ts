@@ -22,13 +22,13 @@ interface NodeParts<Result> {
 }
 
 /**
- * The end of a node, by `close` or by a failure. A node ends once. After that, it runs no more
- * turns, every waiting call has settled, and its ports are closed.
+ * Ends a node, because `close` was called or because the node failed. A node ends only once. After
+ * that, it runs no more turns, all waiting calls have settled, and its ports are closed.
  */
 export class Ending<Result> {
   readonly #parts: NodeParts<Result>;
   #ended: NodeEnd | undefined;
-  /** The error for new calls while the node transfers its leadership before it closes. */
+  /** The error for new calls while the node is transferring its leadership before it closes. */
   #refused: KontikiError | undefined;
   #closing: Promise<void> | undefined;
   #portsClosed: Promise<void> | undefined;
@@ -37,7 +37,7 @@ export class Ending<Result> {
     this.#parts = parts;
   }
 
-  /** How the node ended; undefined while it runs. */
+  /** How the node ended; undefined while it is running. */
   get ended(): NodeEnd | undefined {
     return this.#ended;
   }
@@ -51,7 +51,7 @@ export class Ending<Result> {
     return (this.#closing ??= this.#close(options));
   }
 
-  /** Ends the node. A second call has no effect. */
+  /** Ends the node. Calling this method again has no effect. */
   end(role: NodeEnd['role'], failure?: Error): void {
     if (this.#ended !== undefined) return;
     const { id, raft, loop, calls, events } = this.#parts;
@@ -74,8 +74,7 @@ export class Ending<Result> {
     const { logger, events } = this.#parts;
     logger.error('the server has stopped', { error });
     this.end('failed', error);
-    // Close the ports here as well, because a call to `close` may still be waiting for its
-    // proposals.
+    // Close the ports here as well, because a call to `close` may still be waiting for proposals.
     const closed = this.#closePorts(DEFAULT_TIMEOUT).catch((failure: unknown) => {
       logger.error('closing the ports after the failure failed', { error: failure });
     });
@@ -101,7 +100,7 @@ export class Ending<Result> {
     await this.#closePorts(timeout);
   }
 
-  /** Closes the ports, and rejects the calls that wait for a port or an event. */
+  /** Closes the ports, and rejects the calls that are waiting for a port or an event. */
   #closePorts(timeout: number): Promise<void> {
     const { loop, calls } = this.#parts;
     const { error } = this.#ended as NodeEnd;

@@ -5,7 +5,7 @@ import type { Names } from './options.js';
 
 /** Options for `close`. A call to `close` cannot be aborted. */
 export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
-  /** Whether to wait for the outcome of appended and forwarded proposals. Default true. */
+  /** Whether to wait for the outcomes of appended and forwarded proposals. Default true. */
   readonly drain?: boolean | undefined;
   /**
    * Whether to transfer the leadership before closing, so that the cluster need not wait for an
@@ -17,8 +17,8 @@ export interface CloseOptions extends Pick<CallOptions, 'timeout'> {
 export const closeOptions: Names<CloseOptions> = { timeout: true, drain: true, transfer: true };
 
 /**
- * Returns whether a server is the leader of a cluster with other servers, so that it can transfer
- * the leadership.
+ * Returns whether a server is the leader of a cluster with other servers, and can therefore
+ * transfer its leadership.
  */
 export function leadsOthers({ id, role, log }: Raft): boolean {
   return role === 'leader' && [...(log.membership?.servers.keys() ?? [])].some((other) => other !== id);
@@ -26,8 +26,8 @@ export function leadsOthers({ id, role, log }: Raft): boolean {
 
 /**
  * Waits until the outcomes of all appended and forwarded proposals are known, and then transfers
- * the leadership. Ends early if this server loses the leadership, or if a follower no longer knows
- * a leader. A leader without a quorum steps down within two election timeouts.
+ * the leadership. Stops waiting if this server loses the leadership, or if it is a follower that no
+ * longer knows a leader. A leader without a quorum steps down within two election timeouts.
  */
 export async function handOver(
   raft: Raft,

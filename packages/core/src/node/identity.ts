@@ -3,9 +3,9 @@ import type { ServerId } from '../log/server.js';
 import type { Announcements, Identity } from '../ports/transport.js';
 
 /**
- * The identity of a running node. A blank server receives its genesis and its epoch only while it
- * runs, from the log or a snapshot. So the transport, the log and the snapshots share this mutable
- * object.
+ * The identity of a running node. A blank server only learns its genesis and its epoch while it is
+ * running, from the log or a snapshot. So the transport, the log and the snapshots share this
+ * mutable object.
  */
 export class NodeIdentity implements Identity {
   readonly cluster: string;

@@ -50,9 +50,10 @@ export interface LoopOptions<Result> {
 }
 
 /**
- * The event loop of a node, which connects a `RawNode` to the ports. A turn processes all waiting
- * inputs, and `#turn` processes its output step by step. Inputs that arrive while the disk or the
- * network is busy form the batch of the next turn, so batching needs no timer.
+ * The event loop of a node, which connects a `RawNode` to the ports. In each turn, the `RawNode`
+ * processes all waiting inputs, and `#turn` processes its output step by step. Inputs that arrive
+ * while the disk or the network is busy form the batch of the next turn, so batching needs no
+ * timer.
  */
 export class Loop<Result> {
   readonly transport: TransportSwitch;
@@ -101,7 +102,7 @@ export class Loop<Result> {
     this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0, time: aligned.appliedTime };
     this.#log = log;
     this.#identity = identity;
-    // Handshakes may start before the first turn, so set the epoch now.
+    // Handshakes may take place before the first turn, so set the epoch now.
     identity.follow(raw.raft.log.liveMemberships);
     this.#book = book;
     book.follow(raw.raft.log.liveMemberships);
@@ -146,7 +147,7 @@ export class Loop<Result> {
     });
   }
 
-  /** Runs the first turn. Called after the transport has started. */
+  /** Runs the first turn. Called once the transport has started. */
   start(): void {
     this.#started = true;
     this.schedule();
@@ -163,7 +164,7 @@ export class Loop<Result> {
     this.schedule();
   }
 
-  /** Stops the loop. No more turns run. */
+  /** Stops the loop, so that no more turns run. */
   stop(): void {
     this.#stopped = true;
     this.#timer.close();
@@ -171,9 +172,9 @@ export class Loop<Result> {
   }
 
   /**
-   * Closes every port, even if closing another port fails or takes longer than `timeout`
-   * milliseconds. The stores close last, because the state machine may use them. Calls that wait
-   * for a port reject with `ended`.
+   * Closes every port, even if another port fails to close or takes longer than `timeout`
+   * milliseconds. The stores close last, because the state machine may use them. Calls that are
+   * waiting for a port reject with `ended`.
    */
   closePorts(timeout: number, ended: KontikiError): Promise<void> {
     const { snapshots } = this;
@@ -192,7 +193,7 @@ export class Loop<Result> {
   #turn(): void {
     if (this.#stopped) return;
     try {
-      // Messages, finished writes and pages wait in the RawNode. Proposals wait in a separate
+      // Messages, finished writes and pages are queued in the RawNode. Proposals have a separate
       // queue.
       const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
       this.#followMemberships();
@@ -243,8 +244,8 @@ export class Loop<Result> {
   }
 
   /**
-   * A reset keeps the ballot in the log store. So after a snapshot has been installed, this method
-   * first writes the new ballot and then resets the log. The calls become durable in call order.
+   * A reset keeps the ballot in the log store. So once a snapshot has been installed, this method
+   * first writes the new ballot and then resets the log. These calls become durable in call order.
    */
   async #replaceLog(ballot: Ballot | undefined, base: Base, rest: LogWrite): Promise<void> {
     const { genesis } = this.#identity;
@@ -267,8 +268,8 @@ export class Loop<Result> {
   }
 
   /**
-   * Passes the servers of all live memberships to the transport, and also the removed servers that
-   * must still receive the entry about their removal.
+   * Passes the servers of all live memberships to the transport, and the removed servers that have
+   * yet to receive the entry that removes them.
    */
   #followMemberships(): void {
     const { log, id: own, leaving } = this.#raw.raft;
@@ -311,7 +312,7 @@ export class Loop<Result> {
   }
 
   /**
-   * Called when a snapshot has replaced the log. The state machine must then restore the snapshot.
+   * Called when a snapshot has replaced the log. The state machine must restore that snapshot next.
    */
   #onInstalled(): void {
     this.proposals.passSnapshot(this.#raw.raft.log.base);
@@ -319,8 +320,8 @@ export class Loop<Result> {
   }
 
   #serveReads(): void {
-    // While a batch is being applied, the state is inconsistent. The waiting reads are served after
-    // the batch.
+    // While a batch is being applied, the state is inconsistent. The waiting reads are served once
+    // it has been applied.
     if (!this.applier.isChangingState && this.reads.serve(this.applied)) this.schedule();
   }
 

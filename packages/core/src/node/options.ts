@@ -15,7 +15,7 @@ import { defaultSnapshotPolicy, type SnapshotPolicy } from './snapshots/policy.j
 
 /** The parts and settings of a node. */
 export interface NodeOptions<Result> {
-  /** This server's id in the membership. */
+  /** The id of this server in the membership. */
   readonly id: ServerId;
   /**
    * The cluster's id, created by `createClusterId`. All servers of the cluster must have the same
@@ -25,7 +25,7 @@ export interface NodeOptions<Result> {
   /**
    * The address at which peers reach this server. Set this option if the address may have changed
    * since the server's last start. The server announces the address to its peers, and the leader
-   * records it in the membership. Default: the server announces nothing, and its peers use the
+   * records it in the membership. By default, the server announces nothing, and its peers use the
    * address in the membership.
    */
   readonly address?: string | undefined;
@@ -34,7 +34,7 @@ export interface NodeOptions<Result> {
   readonly transport: Transport;
   /**
    * The snapshot store. If set, the state machine must have the methods `snapshot` and `restore`.
-   * Without a snapshot store the log grows forever.
+   * Without a snapshot store, the log grows forever.
    */
   readonly snapshots?: SnapshotStore | undefined;
   readonly snapshotPolicy?: Partial<SnapshotPolicy> | undefined;
@@ -48,19 +48,19 @@ export interface NodeOptions<Result> {
   readonly limits?: Partial<Limits> | undefined;
   /** Maximum size of a command in bytes. Default 1 MiB, at most 3 MiB. */
   readonly maxCommandBytes?: number | undefined;
-  /** Default timeout of calls, in milliseconds. Default 10,000. */
+  /** Timeout of calls that specify none, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined;
   readonly logger?: Logger | undefined;
   /** The source of time. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined;
   /**
-   * A random number generator for election timeouts and the incarnation. It returns uniformly
-   * distributed numbers in [0, 1). Default: `Math.random`.
+   * A random number generator for election timeouts and the incarnation number. It returns
+   * uniformly distributed numbers in [0, 1). Default: `Math.random`.
    */
   readonly random?: (() => number) | undefined;
 }
 
-/** The default of `NodeOptions.timeout`. */
+/** The default value of `NodeOptions.timeout`. */
 export const DEFAULT_TIMEOUT = 10_000;
 
 export function badOption(message: string): KontikiError {
@@ -85,7 +85,7 @@ function isWithin(value: unknown, least: number, most: number): boolean {
 }
 
 /**
- * Maximum bytes of entries in one message. The rest of the frame is reserved for other fields and
+ * Maximum bytes of entries in one message. The rest of the frame is left for other fields and
  * messages.
  */
 const MAX_PAYLOAD = MAX_FRAME - 1024 * 1024;
@@ -96,7 +96,7 @@ function checkSize(name: string, value: unknown, most = Infinity): void {
   throw badOption(`${name} must be ${range}, not ${describe(value)}.`);
 }
 
-/** Returns whether a value is a finite number of milliseconds above 0. */
+/** Returns whether a value is a finite number of milliseconds greater than 0. */
 export function isDuration(value: unknown): boolean {
   return isWithin(value, Number.MIN_VALUE, Number.MAX_VALUE);
 }
@@ -123,7 +123,7 @@ function checkMachine({ machine, snapshots }: NodeOptions<unknown>): void {
     throw badOption('A state machine needs the methods snapshot and restore if the node has a snapshot store.');
 }
 
-/** The names of options. TypeScript reports an error if the name of an option is missing. */
+/** The names of all options. TypeScript reports an error if a name is missing. */
 export type Names<Options> = Readonly<Record<keyof Options, true>>;
 
 const nodeOptions: Names<NodeOptions<unknown>> = {
@@ -146,8 +146,8 @@ const nodeOptions: Names<NodeOptions<unknown>> = {
 };
 
 /**
- * Returns an error if an object contains an unknown option name; undefined if all names are known.
- * Without this check a misspelled option would silently keep its default.
+ * Returns an error if an object contains an unknown option; undefined if all of its options are
+ * known. Without this check, a misspelled option would silently keep its default.
  */
 export function refuseNames(option: string, given: object, known: object): KontikiError | undefined {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name));
@@ -168,7 +168,7 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   checkId('id', options.id);
   checkId('cluster', options.cluster);
   const { address } = options;
-  // Handshakes carry the address in an HTTP header.
+  // Handshakes carry the address in an HTTP header, which limits its characters.
   if (address !== undefined && !(typeof address === 'string' && /^[!-~]{1,512}$/.test(address)))
     throw badOption(`address must be 1 to 512 printable ASCII characters without spaces, not ${describe(address)}.`);
   checkNames('limits', options.limits, defaultLimits);

@@ -124,7 +124,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     });
   }
 
-  // ---- Calls of the application.
+  // ---- Methods that the application calls.
 
   /**
    * Proposes a command. Any server accepts proposals. Resolves with the state machine's result
@@ -133,11 +133,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    *
    * A server that is not the leader waits for a leader and forwards the command to it. The server
    * sends the command again only if the command was refused, so the command is applied at most
-   * once. With `forward: false`, rejects with `KONTIKI_NOT_LEADER` instead, a `NotLeaderError` that
-   * names the leader.
+   * once. With `forward: false`, rejects instead with a `NotLeaderError`, which has the code
+   * `KONTIKI_NOT_LEADER` and names the leader.
    *
    * Rejects with `KONTIKI_UNKNOWN_OUTCOME` if the command may have been applied or may still be
-   * applied. After any other error the command will never be applied: `KONTIKI_NOT_LEADER`,
+   * applied. After any other error, the command will never be applied: `KONTIKI_NOT_LEADER`,
    * `KONTIKI_TRANSFERRING`, `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_DISK_FULL`,
    * `KONTIKI_REPLACED`, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
    */
@@ -159,7 +159,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Runs the callback `read` between two applied batches, and resolves with its return value. The
    * callback receives the position of the last applied entry. Reads are linearizable by default, on
-   * any server: a quorum confirms the commit index, and this server applies the entries up to it.
+   * any server: a quorum confirms the commit index, and this server first applies the entries up to
+   * that index.
    *
    * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
@@ -193,12 +194,12 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Takes a snapshot that covers at least all entries applied so far, and compacts the log.
    * Resolves when the snapshot is durable. Rejects with `KONTIKI_UNSUPPORTED` if there is no
-   * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing is applied yet, `KONTIKI_DISK_FULL` if there
-   * is no room, `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` and `KONTIKI_CLOSED`. No data is lost after
-   * any of these errors.
+   * snapshot store, `KONTIKI_NO_SNAPSHOT` if nothing has been applied yet, and `KONTIKI_DISK_FULL`
+   * if there is no room. May also reject with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or
+   * `KONTIKI_CLOSED`. No data is lost after any of these errors.
    *
    * Without `options.timeout`, only the wait for the current batch has a deadline, because writing
-   * a large state takes long. After a timeout or an abort, the snapshot continues in the
+   * a large state takes a long time. After a timeout or an abort, the snapshot continues in the
    * background.
    */
   snapshot(options: CallOptions = {}): Promise<SnapshotInfo> {
@@ -239,21 +240,23 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Resolves when this server has applied every entry that was committed when this call started.
-   * Waits for a leader without a deadline, unless `options.timeout` sets one. Rejects like `read`.
+   * Resolves when this server has applied every entry that had been committed when this call
+   * started. Waits for a leader without a deadline, unless `options.timeout` sets one. Rejects like
+   * `read`.
    */
   async ready(options: CallOptions = {}): Promise<void> {
     await this.#read(() => undefined, options, options?.timeout ?? Infinity);
   }
 
   /**
-   * Runs a job while this server leads. Waits until this server leads and has committed a new entry.
-   * Then calls `run(signal, token)` with the index of that entry, and settles like `run`.
+   * Runs a job while this server leads. Waits until this server leads and has committed a new
+   * entry. Then calls `run(signal, token)` with the index of that entry, and settles like `run`.
    *
-   * The signal is aborted when this server stops leading, closes or fails. After `run` has returned,
-   * it is called again in the next leadership, with a higher token. An isolated leader notices only
-   * after up to two election timeouts that it no longer leads. So a job that changes another system
-   * must send its token, and that system must refuse lower tokens than it has seen.
+   * The signal is aborted when this server stops leading, closes or fails. After `run` has
+   * returned, it is called again the next time this server leads, with a higher token. An isolated
+   * leader may take up to two election timeouts to notice that it no longer leads. So a job that
+   * changes another system must pass its token along. That system must refuse any token lower than
+   * the highest one it has seen.
    *
    * Rejects with `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, but not before `run` has returned.
    */
@@ -285,9 +288,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   /**
    * Iterates over the committed commands from `options.from` on, in order, as soon as this server
-   * has applied them. Results come with commands that are applied while the feed is open. Ends when
-   * the node ends. Rejects with `KONTIKI_COMPACTED` if a snapshot replaced an entry before the feed
-   * has read it, and with `KONTIKI_ABORTED` when the signal is aborted.
+   * has applied them. Commands that are applied while the feed is open come with their results.
+   * Ends when the node ends. Rejects with `KONTIKI_COMPACTED` if a snapshot replaced an entry
+   * before the feed has read it, and with `KONTIKI_ABORTED` when the signal is aborted.
    */
   committed(options: FeedOptions = {}): AsyncGenerator<Committed<Result>, void, void> {
     return this.#loop.feeds.open(options);
@@ -296,7 +299,7 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   /**
    * Adds a listener for events, and returns a function that removes the listener. The listener is
    * also removed when `options.signal` is aborted. Listeners run after the turn that caused the
-   * event. Throws `KONTIKI_BAD_OPTION` if there is no event of this name.
+   * event. Throws `KONTIKI_BAD_OPTION` if there is no event with this name.
    */
   on<Name extends keyof NodeEvents>(
     name: Name,
@@ -307,8 +310,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the next event of this name. There is no deadline unless `options.timeout` sets
-   * one. Rejects with `KONTIKI_CLOSED` if the node ends before the event.
+   * Resolves the next time an event with this name is emitted. There is no deadline unless
+   * `options.timeout` sets one. Rejects with `KONTIKI_CLOSED` if the node ends before the event.
    */
   once<Name extends keyof NodeEvents>(name: Name, options: CallOptions = {}): Promise<NodeEvents[Name]> {
     const refused = this.#refuseCall(options);
@@ -332,10 +335,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * transport.
    *
    * If both transports listen on the same port, close the old transport before this call. The node
-   * is then disconnected until this method resolves. Several calls take effect in call order.
-   * Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new transport if the
-   * call fails. There is no default deadline. After a timeout or an abort, the node keeps its
-   * current transport.
+   * is then disconnected until this method resolves. If there are several calls, they take effect
+   * in call order. Rejects with `KONTIKI_CLOSED` if the node has closed or failed. Closes the new
+   * transport if the call fails. There is no default deadline. After a timeout or an abort, the
+   * node keeps its current transport.
    */
   setTransport(transport: Transport, options: CallOptions = {}): Promise<void> {
     return limited(this.#calls, options, (signal) => this.#loop.transport.replace(transport, signal));
@@ -345,16 +348,16 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Stops the node and closes its ports. Durable data is kept, and the membership does not change.
    * Repeated calls have no further effect.
    *
-   * First the node refuses new calls, waits for the outcome of appended and forwarded proposals
+   * First, the node refuses new calls, waits for the outcome of appended and forwarded proposals
    * (`drain`), and transfers its leadership (`transfer`). This takes at most `timeout`
    * milliseconds. Proposals that still have no outcome then reject with `KONTIKI_UNKNOWN_OUTCOME`,
    * and all other waiting calls reject with `KONTIKI_CLOSED`.
    *
-   * Then the node waits for the state machine to finish its current batch, for a snapshot in
-   * progress, and for the transport. Finally it closes the stores. Each of these two steps takes at
-   * most `timeout` milliseconds (default 10,000). If a part hangs, the other parts are closed
-   * anyway, and the call rejects with `KONTIKI_TIMEOUT` and the name of that part. An `apply` that
-   * awaits this call hangs until that timeout.
+   * After that, the node waits for the state machine to finish its current batch, for a snapshot in
+   * progress, and for the transport to close. Finally, it closes the stores. Each of these two
+   * steps takes at most `timeout` milliseconds (default 10,000). If a part hangs, the other parts
+   * are closed anyway. The call then rejects with a `KONTIKI_TIMEOUT` error that names this part.
+   * An `apply` that awaits this call hangs until that timeout.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const refused = refuseOptions(options, closeOptions);

@@ -2,14 +2,14 @@ import type { ServerId } from '../log/server.js';
 import type { Raft } from '../protocol/raft.js';
 
 /**
- * Describes why calls may be unable to proceed. Calls that time out or are rejected include this
- * description in their errors.
+ * Describes why calls may be unable to proceed. The errors of calls that time out or are refused
+ * include this description.
  */
 export class Situation {
   readonly #raft: Raft;
   /**
-   * The time, in milliseconds, since when this server has known no leader; undefined while it knows
-   * a leader.
+   * The time, in milliseconds, at which this server started or lost its leader; undefined while it
+   * knows a leader.
    */
   #leaderlessSince: number | undefined;
   /** The members that sent messages to this server while it knew no leader. */
@@ -22,7 +22,7 @@ export class Situation {
 
   /** Records that a message from a server has arrived. */
   onReceived(from: ServerId): void {
-    // Only members count, because a stranger could invent any number of server ids.
+    // Only count members, because a stranger could make up any number of server ids.
     if (this.#leaderlessSince !== undefined && this.#raft.log.membership?.servers.has(from)) this.#heard.add(from);
   }
 
@@ -35,7 +35,10 @@ export class Situation {
     }
   }
 
-  /** Returns a description of the situation at a time in milliseconds, in full sentences. */
+  /**
+   * Returns a description, in full sentences, of why calls may be unable to proceed at the time
+   * `now`.
+   */
   describe(now: number): string {
     const { id, leader, log, unreadable } = this.#raft;
     if (unreadable !== undefined) {

@@ -22,20 +22,20 @@ export interface PeerStatus {
    */
   readonly level: number | undefined;
   /**
-   * The newest version of the state machine's behavior that the peer has; 0 if the peer reported no
-   * version.
+   * The newest version of the state machine's behavior that the peer has; 0 if the peer has
+   * reported none.
    */
   readonly behavior: number;
   /** Whether the peer's disk is full. */
   readonly full: boolean;
   /**
-   * Whether the peer is a voter that lost its disk and is blank now. A lost peer receives no
-   * entries. Remove the peer from the cluster and add a server with a new id.
+   * Whether the peer is a voter that has lost its disk and is now blank. Such a peer receives no
+   * entries. Remove it from the cluster and add a server with a new id.
    */
   readonly lost: boolean;
   /**
-   * Whether the peer's history contradicts this leader's history. One of the two servers was
-   * restored from an old copy, or has lost data. Such a peer receives no entries and does not count
+   * Whether the peer's log contradicts this leader's log, because one of the two servers was
+   * restored from an old copy or has lost data. Such a peer receives no entries and does not count
    * toward a quorum.
    */
   readonly contradicts: boolean;
@@ -62,7 +62,7 @@ export interface Status {
   readonly error: Error | undefined;
   readonly term: number;
   readonly votedFor: ServerId | undefined;
-  /** The leader that this server knows; undefined if it knows none or the node has ended. */
+  /** The current leader; undefined if this server knows none or if the node has ended. */
   readonly leader: Leader | undefined;
   readonly membership: Membership | undefined;
   /** The highest feature level that this server supports. */
@@ -74,11 +74,11 @@ export interface Status {
   readonly behavior: number | undefined;
   /**
    * The part of the leader's log that only a newer version of Kontiki can read; normally undefined.
-   * If this field is set, the server appends no entries and does not campaign, but still votes. If
-   * so, upgrade the server.
+   * If this field is set, upgrade the server. Until then, it appends no entries and does not
+   * campaign, but still votes.
    */
   readonly unreadable: UnreadableStatus | undefined;
-  /** Indices of the log. Always applied <= committed <= last and durable <= last. */
+  /** Indices of the log. At all times, applied <= committed <= last and durable <= last. */
   readonly base: number;
   readonly last: number;
   readonly durable: number;
@@ -97,8 +97,8 @@ export interface Status {
 }
 
 /**
- * Returns the leader that this server knows. The address and metadata are empty if the server's
- * membership does not include the leader.
+ * Returns the leader, or undefined if this server does not know it. The leader's address and
+ * metadata are empty if this server's membership does not include the leader.
  */
 export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   if (id === undefined) return undefined;
@@ -106,18 +106,18 @@ export function leaderOf({ leader: id, log }: Raft): Leader | undefined {
   return { id, address, metadata };
 }
 
-/** The final role of a node, and the error with which calls reject after the node has ended. */
+/** The final role of a node, and the error that rejects every call from then on. */
 export interface NodeEnd {
   readonly role: 'failed' | 'closed';
   readonly error: KontikiError;
 }
 
-/** Returns whether a role is that of a node that has ended. */
+/** Returns whether a role means that the node has ended. */
 export function isFinal(role: Status['role']): boolean {
   return role === 'closed' || role === 'failed';
 }
 
-/** Returns the error with which every call rejects after a node has closed or failed. */
+/** Returns the error that rejects every call once a node has closed or failed. */
 export function endError(id: ServerId, failure: Error | undefined): KontikiError {
   const text =
     failure === undefined
@@ -127,8 +127,8 @@ export function endError(id: ServerId, failure: Error | undefined): KontikiError
 }
 
 /**
- * Returns a copy of the membership that `JSON.stringify` converts completely. By default,
- * `JSON.stringify` converts the map of servers to `{}`.
+ * Returns a copy of the membership that `JSON.stringify` converts completely. By default, it would
+ * convert the map of servers to `{}`.
  */
 function withJson(membership: Membership): Membership {
   const servers = new Map(membership.servers);
@@ -138,7 +138,7 @@ function withJson(membership: Membership): Membership {
 
 /**
  * Returns the status of a node. `now` is the monotonic time in milliseconds. `ended` is undefined
- * while the node runs.
+ * while the node is running.
  */
 export function statusOf(
   raft: Raft,

@@ -4,7 +4,7 @@ declare const setImmediate: ((callback: () => void) => unknown) | undefined;
 
 /**
  * Returns a function that runs a callback after pending I/O events. Uses a message channel if the
- * runtime has no `setImmediate`.
+ * runtime does not have `setImmediate`.
  */
 function afterArrivals(): (callback: () => void) => void {
   if (typeof setImmediate === 'function') return (callback) => void setImmediate(callback);
@@ -23,7 +23,7 @@ function afterArrivals(): (callback: () => void) => void {
  */
 const LONGEST = 2 ** 31 - 1;
 
-/** The system's monotonic clock. Changes of the wall clock do not affect this clock. */
+/** The system's monotonic clock. Changes to the wall clock do not affect it. */
 export class SystemClock implements Clock {
   readonly defer: (callback: () => void) => void = afterArrivals();
 
@@ -40,14 +40,15 @@ export class SystemClock implements Clock {
       due = Infinity;
       fire();
     };
-    // Round the delay up, because a timer that expires slightly early would have to be set again.
+    // Round the delay up, because otherwise a timer might expire slightly early and have to be set
+    // a second time.
     const arm = (): void => {
       const delay = Math.min(LONGEST, Math.max(0, Math.ceil(due - performance.now())));
       handle = due === Infinity ? undefined : setTimeout(expire, delay);
     };
     return {
       set: (at) => {
-        // A leader sets its timer in every turn, usually to the same time as before.
+        // A leader sets its timer in every turn, but usually to the same time as before.
         if (at === due) return;
         clearTimeout(handle);
         due = at;

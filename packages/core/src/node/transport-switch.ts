@@ -5,21 +5,23 @@ import type { Identity, Transport } from '../ports/transport.js';
 import type { Message, Received } from '../protocol/message.js';
 import { unlessAborted } from './calls/limited.js';
 
-/** The current transport of a node. It can be replaced while the node runs. */
+/** The current transport of a node. It can be replaced while the node is running. */
 export class TransportSwitch {
   readonly #logger: Logger;
   readonly #receive: (from: ServerId, message: Received) => void;
   #current: Transport;
   /**
-   * The second transport during a replacement: the new transport until it has started, then the old
-   * transport until it is closed.
+   * The second transport during a replacement: first the new one until it has started, then the old
+   * one until it is closed.
    */
   #other: Transport | undefined;
   #self: Identity | undefined;
   #peers: ReadonlyMap<ServerId, string> = new Map();
-  /** The newest replacement of the transport. Replacements run one at a time, in call order. */
+  /**
+   * The most recent replacement of the transport. Replacements run one at a time, in call order.
+   */
   #last: Promise<void> = Promise.resolve();
-  /** The error for further replacements of the transport; undefined while the node runs. */
+  /** The error for further replacements of the transport; undefined while the node is running. */
   #ended: KontikiError | undefined;
 
   constructor(transport: Transport, logger: Logger, receive: (from: ServerId, message: Received) => void) {
@@ -51,13 +53,14 @@ export class TransportSwitch {
   }
 
   /**
-   * Starts a new transport, then closes the previous transport. If the new transport fails to
-   * start, or `signal` is aborted before it has started, rejects and keeps the previous transport.
+   * Starts a new transport, then closes the previous transport. Rejects and keeps the previous
+   * transport if the new transport fails to start, or if `signal` is aborted first.
    */
   replace(transport: Transport, signal: AbortSignal): Promise<void> {
     const replaced = this.#last.then(() => this.#replace(transport, signal));
     this.#last = replaced.catch(() => {
-      // Ignore the error here, because the caller of the failed replacement receives it.
+      // Ignore the error here, because the caller that requested the failed replacement receives
+      // it.
     });
     return replaced;
   }
@@ -86,9 +89,7 @@ export class TransportSwitch {
     await this.#discard(before, signal);
   }
 
-  /**
-   * Starts a transport. Drops messages from this transport while it is not the current transport.
-   */
+  /** Starts a transport. Drops its messages while it is not the current transport. */
   async #start(transport: Transport, self: Identity, signal: AbortSignal): Promise<void> {
     const starting = transport.start(self, (from, message) => {
       if (transport === this.#current) this.#receive(from, message);
@@ -96,14 +97,14 @@ export class TransportSwitch {
     try {
       await unlessAborted(starting, signal);
     } catch (error) {
-      // The caller closes the transport now. It may nevertheless finish starting later, so close it
-      // again then.
+      // The caller is closing the transport. It may still finish starting later, so close it again
+      // in that case.
       if (signal.aborted) void starting.then(() => transport.close()).catch(() => {});
       throw error;
     }
   }
 
-  /** Closes a transport. If the signal is aborted, no longer waits for the transport. */
+  /** Closes a transport. Stops waiting for it when the signal is aborted. */
   async #discard(transport: Transport, signal: AbortSignal): Promise<void> {
     this.#other = transport;
     try {

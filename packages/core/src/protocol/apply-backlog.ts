@@ -1,25 +1,28 @@
 interface Mark {
-  /** Index of the newest entry that this mark covers. */
+  /** The index of the newest entry that this mark covers. */
   index: number;
-  /** The time, in milliseconds, when the oldest entry of this mark was committed. */
+  /** The time, in milliseconds, at which the oldest entry of this mark was committed. */
   readonly at: number;
   bytes: number;
 }
 
 /**
- * Width of a mark in milliseconds. Entries committed within this time share one mark, which keeps
- * the number of marks small.
+ * Period that one mark covers, in milliseconds. Entries committed within this period share a mark,
+ * which keeps the number of marks small.
  */
 const RESOLUTION_MS = 10;
 
 /**
- * Tracks the entries that a leader has committed but its state machine has not applied. Stores
- * their total size in bytes and the age of the oldest entry. If the state machine cannot keep up
- * with the proposals, the leader must refuse some of them early. Otherwise each caller would wait
- * longer than the previous one, until all calls time out.
+ * Tracks the entries that a leader has committed but its state machine has not yet applied. Stores
+ * their total size in bytes, and the age of the oldest one. If the state machine cannot keep up
+ * with the proposals, the leader must refuse some of them early. Otherwise, each caller would wait
+ * longer than the one before, until all calls timed out.
  */
 export class ApplyBacklog {
-  /** Marks in ascending order of index. */
+  /**
+   * Marks in ascending order of index. Each mark covers entries that were committed at about the
+   * same time.
+   */
   #marks: Mark[] = [];
   #bytes = 0;
 
@@ -30,7 +33,7 @@ export class ApplyBacklog {
 
   /**
    * Returns the time in milliseconds since the oldest unapplied entry was committed, or 0 if every
-   * entry is applied.
+   * entry has been applied.
    */
   age(now: number): number {
     const [oldest] = this.#marks;

@@ -36,15 +36,18 @@ abstract class ElectionRole extends BaseRole {
     this.#timeout = this.server.drawElectionTimeout();
   }
 
-  /** Returns all other voters, including outgoing voters if the membership is joint. */
+  /**
+   * Returns all voters other than this server, including outgoing voters if the membership is
+   * joint.
+   */
   protected *others(): Iterable<ServerId> {
     const { membership, id } = this.server;
     for (const other of new Set([...membership.voters, ...membership.outgoing])) if (other !== id) yield other;
   }
 
   /**
-   * Counts a voter's answer. Ignores the answer if the voter has lost its disk, because the voter
-   * may have forgotten a vote for another candidate.
+   * Counts a voter's answer. Ignores the answer if the voter has lost its disk, because it may have
+   * forgotten a vote for another candidate.
    */
   protected countReply(from: ServerId, { store, granted }: PreVoteReply | VoteReply): void {
     if (this.server.trusts(from, store)) this.count(from, granted);
@@ -61,15 +64,15 @@ abstract class ElectionRole extends BaseRole {
 }
 
 /**
- * The pre-candidate role asks the voters whether an election would succeed. Without this question,
- * even a failed election would raise the term and disturb other servers (thesis §9.6).
+ * The pre-candidate role first asks the voters whether an election would succeed. Otherwise, even a
+ * failed election would raise the term and disturb other servers (thesis §9.6).
  */
 export class PreCandidate extends ElectionRole {
   readonly name = 'preCandidate';
 
   /**
    * Sends the pre-vote requests. The constructor cannot send them, because the only voter of a
-   * cluster wins immediately and changes its role.
+   * cluster wins immediately and changes its role, which must not happen during construction.
    */
   begin(): void {
     const { header, log, output } = this.server;
@@ -92,8 +95,8 @@ export class PreCandidate extends ElectionRole {
 }
 
 /**
- * The candidate role asks for votes in a new term (Raft §5.2). The candidate sends its requests and
- * counts its own vote only after its new term and vote are durable.
+ * The candidate role asks for votes in a new term (Raft §5.2). The candidate sends its requests,
+ * and counts its own vote, only once its new term and vote are durable.
  */
 export class Candidate extends ElectionRole {
   readonly name = 'candidate';

@@ -1,10 +1,13 @@
 /** Options for a membership change. */
 export interface ChangeLimits {
-  /** The membership revision that the change is based on. By default, any revision is accepted. */
+  /**
+   * The revision of the membership that the change is based on. By default, any revision is
+   * accepted.
+   */
   readonly expected?: number | undefined;
   /**
-   * Whether to change the membership even if the new quorum is not currently responding. Default
-   * false.
+   * Whether to change the membership even if no quorum of the new voters is currently responding.
+   * Default false.
    */
   readonly force?: boolean | undefined;
 }

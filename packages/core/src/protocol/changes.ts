@@ -13,7 +13,7 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 /**
  * Returns the reason why a leader cannot change its membership now; undefined if it can. Only one
  * change may be in progress at a time. The leader must also have committed an entry of its own
- * term. Otherwise two leaders could commit changes whose quorums do not overlap (the bug in
+ * term. Otherwise, two leaders could commit changes whose quorums do not overlap (a bug in
  * single-server changes that was found in 2015).
  */
 export function refuseChange(server: Server, peers: Peers, expected: number | undefined): ChangeRefusal | undefined {
@@ -27,8 +27,8 @@ export function refuseChange(server: Server, peers: Peers, expected: number | un
 }
 
 /**
- * Returns the first membership of a change, or the reason for a refusal. Unless the operator forces
- * the change, its new quorum must currently be responding.
+ * Returns the first membership of a change, or the reason why the change is refused. Unless the
+ * operator forces the change, a quorum of the new voters must currently be responding.
  */
 export function changed(
   server: Server,

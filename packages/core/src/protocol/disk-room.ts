@@ -6,7 +6,7 @@ import { answers } from './voters.js';
 
 type Peers = ReadonlyMap<ServerId, Progress>;
 
-/** Returns whether so many disks are full that no quorum can store a command. */
+/** Returns whether so many disks are full that no quorum has room to store a command. */
 export function quorumIsFull({ membership, id, full }: Server, peers: Peers): boolean {
   let anyFull = full;
   for (const progress of peers.values()) anyFull ||= progress.full;
@@ -18,9 +18,9 @@ export function quorumIsFull({ membership, id, full }: Server, peers: Peers): bo
 }
 
 /**
- * Returns whether a quorum of other servers is alive and has reported room in heartbeat round
- * `since` or a later one. Earlier reports prove nothing, because disks often become full at the
- * same time.
+ * Returns whether a quorum of other servers is alive and has reported free disk space in heartbeat
+ * round `since` or later. Earlier reports prove nothing, because disks often fill up at the same
+ * time.
  */
 export function othersHaveRoom(server: Server, peers: Peers, since: number): boolean {
   const hasRoom = (voter: ServerId): boolean => {

@@ -26,8 +26,8 @@ export class Follower extends BaseRole {
   #timeout: number;
   #electionAt: number;
   /**
-   * The time of the last request to the leader to confirm waiting reads; `-Infinity` if no request
-   * was sent.
+   * The time at which this server last asked the leader to confirm waiting reads; `-Infinity` if it
+   * never has.
    */
   #askedAt = -Infinity;
 
@@ -43,8 +43,8 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * The time at which to repeat the request for confirmation of the waiting reads, in case the
-   * previous request or its answer was lost.
+   * The time at which to ask the leader again to confirm the waiting reads, in case the previous
+   * request or its answer was lost.
    */
   get #askAt(): number {
     const { reads, leader, timings } = this.#server;
@@ -52,9 +52,9 @@ export class Follower extends BaseRole {
   }
 
   /**
-   * Whether this server has received a message from the leader within the election timeout T. The
-   * follower's own timeout is drawn at random and can be almost 2T. If it were used here, voters
-   * would refuse a valid election for longer.
+   * Whether this server has received a message from the leader within the last election timeout T.
+   * The follower's own timeout is drawn at random and can be almost 2T. If that timeout were used
+   * here, voters would refuse legitimate candidates for longer.
    */
   override get leaderAlive(): boolean {
     const { leader, now, timings } = this.#server;
@@ -124,8 +124,8 @@ export class Follower extends BaseRole {
     }
     if (!this.#appendNew(entries)) return;
     this.#commitTo(Math.min(message.committed, end));
-    // Every leader's log contains all committed entries. So the two logs match at least up to this
-    // server's commit index, even beyond the last entry of this message.
+    // A leader's log always contains all committed entries. So its log and this one match at least
+    // up to this server's commit index, even beyond the last entry of this message.
     const match = Math.max(end, log.committed);
     output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
   }
@@ -133,7 +133,8 @@ export class Follower extends BaseRole {
   override heartbeat(from: ServerId, message: Heartbeat): void {
     this.commit(from, message);
     const { header, full, log, level, behavior, id } = this.#server;
-    // The leader also reports a wrong disk, but an operator may see only this server's reports.
+    // The leader also reports that this server has the wrong disk, but an operator may only see
+    // this server's reports.
     if (!log.blank && !this.#server.ownDiskCounts) this.#server.reportOnce({ kind: 'otherStore', peer: id });
     const { incarnation: to, stream, round } = message;
     const state = { full, blank: log.blank, level, behavior };
@@ -145,8 +146,8 @@ export class Follower extends BaseRole {
     const { log, id } = this.#server;
     // The leader sends a commit index only up to the last entry that this server has acknowledged,
     // so the log must contain that entry. If a voter's log is shorter, the voter has lost
-    // acknowledged entries. There are two exceptions. The replies of a blank or newly bootstrapped
-    // voter already report the lost disk. The disk of a learner may be replaced, and this message
+    // acknowledged entries. There are two exceptions. A blank or newly bootstrapped voter already
+    // reports its lost disk in its replies. And a learner's disk may be replaced, so this message
     // may be meant for the previous disk.
     if (message.committed <= log.lastIndex) this.#commitTo(message.committed);
     else if (log.membership?.founded === true && isVoter(log.membership, id) && this.#server.ownDiskCounts) {
@@ -182,8 +183,8 @@ export class Follower extends BaseRole {
 
   /**
    * Handles a message with entries that only a newer version of Kontiki can read. This server
-   * appends neither these entries nor any later ones, and does not campaign. It still votes, and
-   * acknowledges the entries that it has.
+   * appends neither these entries nor later ones, and does not campaign. It still votes, and still
+   * acknowledges the entries that it already has.
    */
   override unreadable(_from: ServerId, { index = this.#server.log.lastIndex + 1, reason }: Unreadable): void {
     this.#noteLeader();
@@ -221,7 +222,7 @@ export class Follower extends BaseRole {
       if (i >= known || next === undefined) break;
       at = next;
     }
-    // All entries precede the log's base, and their terms are no longer known. Continue from the
+    // All entries precede the log's base, so their terms are no longer known. Continue from the
     // base.
     if (at.index < log.base.index) at = log.base;
     return { prevIndex: at.index, prevTerm: at.term, entries: entries.slice(known) };

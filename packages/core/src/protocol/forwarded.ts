@@ -5,20 +5,20 @@ import type { ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
 
 /**
- * The proposals that followers forward to the leader. This class implements both the sending and
- * the receiving side. A network may duplicate or delay messages, but a forwarded command must be
+ * Implements both sides of proposal forwarding: the follower that sends proposals, and the leader
+ * that receives them. A network may duplicate or delay messages, but a forwarded command must be
  * appended at most once. A refused command must never be appended later, because its sender retries
  * it.
  */
 export class Forwarded {
   readonly #server: Server;
-  /** The term in which this process started. */
+  /** The term that was current when this process started. */
   readonly #startTerm: number;
-  /** The ticket of the newest command that this server forwarded. */
+  /** The ticket, a sequence number, of the last command that this server forwarded. */
   #ticket = 0;
   /**
-   * The newest ticket that each sender has used since its latest start. Tickets of removed members
-   * are kept, because a late message may arrive after a member is added again.
+   * The highest ticket that each sender has used since its latest start. The tickets of removed
+   * members are kept, because a late message may arrive after a member has been added again.
    */
   readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
 
@@ -28,9 +28,9 @@ export class Forwarded {
   }
 
   /**
-   * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
-   * level includes forwarding. The server also needs a store with an identity, because otherwise
-   * receivers could not detect its restarts.
+   * Whether this server can currently forward proposals: it knows a leader, and the cluster's
+   * feature level includes forwarding. The server also needs a store with an identity, because
+   * otherwise receivers could not detect its restarts.
    */
   get canForward(): boolean {
     const { leader, life, log, id } = this.#server;
@@ -53,7 +53,7 @@ export class Forwarded {
   }
 
   /**
-   * Proposes the commands of another server if this server leads in the message's term. Otherwise
+   * Proposes the commands of another server if this server leads in the message's term. Otherwise,
    * refuses the commands.
    */
   take(from: ServerId, message: Propose, propose: (data: Uint8Array) => Position | ProposalRefusal): void {
@@ -77,9 +77,9 @@ export class Forwarded {
   /**
    * Returns whether a message with forwarded commands has arrived for the first time, and remembers
    * its ticket. Returns false for a message that arrives after a newer message from the same
-   * sender. Also returns false for terms up to the term in which this server started, because an
-   * earlier start may have processed the message. `Lives` has already dropped messages from earlier
-   * starts of the sender.
+   * sender. Also returns false if this server has restarted in the message's term or later,
+   * because it may have processed the message before its restart. `Lives` has already
+   * dropped messages from earlier starts of the sender.
    */
   #isFirst(from: ServerId, { term, incarnation, ticket }: Propose): boolean {
     if (term <= this.#startTerm) return false;

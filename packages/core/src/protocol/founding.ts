@@ -4,15 +4,14 @@ import type { Progress } from './progress.js';
 import type { Server } from './role.js';
 
 /**
- * Returns the next membership if the voters' stores must be recorded or the founding can end.
- * Returns undefined if nothing has to change. A leader calls this function when its membership is
+ * Returns the next membership if the voters' stores must be recorded, or if the founding of the
+ * cluster can end; undefined otherwise. A leader calls this function when its membership has been
  * committed.
  *
- * A cluster that starts with several servers is founded in two entries. The first entry records the
- * identity of each voter's store. The second entry, appended after the first is committed, ends the
- * founding. Until then, every decision needs all voters, so a voter that loses its disk cannot lose
- * data that the other voters do not have. After the founding, a voter with a different store does
- * not count toward quorums.
+ * Founding a cluster of several servers takes two entries. The first entry records the identity of
+ * each voter's store. The second entry, appended after the first is committed, ends the founding.
+ * Until then, every decision needs all voters, so no data is lost if a voter loses its disk. After
+ * the founding, a voter with a different store does not count toward quorums.
  */
 export function withStores(server: Server, peers: ReadonlyMap<ServerId, Progress>): Membership | undefined {
   const { membership, id, life } = server;
@@ -22,7 +21,7 @@ export function withStores(server: Server, peers: ReadonlyMap<ServerId, Progress
   for (const voter of voters) {
     const recorded = founded ? servers.get(voter)?.store : undefined;
     const progress = peers.get(voter);
-    // A disk without acknowledged entries may be a blank replacement of a lost disk.
+    // A disk that has acknowledged no entries may be a blank replacement for a lost disk.
     const found = progress !== undefined && progress.match > 0 ? progress.store : undefined;
     stores.set(voter, recorded ?? (voter === id ? life?.id : found));
   }

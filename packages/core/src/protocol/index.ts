@@ -1,6 +1,7 @@
 /**
- * The Raft protocol without I/O, pure and synchronous. Simulators use it, and programs that need a
- * driver other than `RaftNode`. Exports that exist only in this module may change in any release.
+ * The Raft protocol without I/O, pure and synchronous. It is meant for simulators, and for programs
+ * that need a driver other than `RaftNode`. Exports that only this module has may change in any
+ * release.
  */
 export { STAMPED_LEVEL } from '../log/log-clock.js';
 export { LEVEL } from '../log/membership.js';

@@ -19,8 +19,8 @@ import { Transfer } from './transfer.js';
 import { answers, bestSuccessor, counts, hasQuorum, mayAnswer } from './voters.js';
 
 /**
- * The leader role appends entries, counts acknowledgements and commits entries. A leader steps down
- * if no quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
+ * The leader role appends entries, counts acknowledgements and commits entries. It steps down if no
+ * quorum answers (Raft §5.3, §5.4, §6; thesis §6.2, §6.4).
  */
 export class Leader extends BaseRole {
   readonly name = 'leader';
@@ -29,15 +29,15 @@ export class Leader extends BaseRole {
   readonly #rounds = new ReadRounds();
   #heartbeatAt: number;
   #quorumCheckAt: number;
-  /** The number of this server's newest read that has been passed to `#rounds`. */
+  /** The number of the newest of this server's reads that has been passed to `#rounds`. */
   #ticket = 0;
   /** Bytes of entries that this leader has appended but not committed yet. */
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
   /**
-   * The number of times that this leader's disk became full, and the first heartbeat round after
-   * the last time.
+   * How often this leader's disk has become full, and the first heartbeat round after the latest
+   * time.
    */
   #fullRound = { times: 0, number: Infinity };
 
@@ -48,7 +48,7 @@ export class Leader extends BaseRole {
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
     // A leader commits by counting replicas only for entries of its current term. So it must append
-    // an entry of this term to commit the entries of earlier terms (Raft §5.4.2).
+    // an entry of this term in order to commit entries of earlier terms (Raft §5.4.2).
     if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
     const { log, ballot } = server;
     log.append({ kind: 'noop', index: log.lastIndex + 1, term: ballot.term, time: server.stamp() });
@@ -67,12 +67,12 @@ export class Leader extends BaseRole {
     return this.#replication.peers;
   }
 
-  /** Removed servers that still receive the entry about their removal from this leader. */
+  /** Removed servers to which this leader still sends the entry that removes them. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#replication.leaving;
   }
 
-  /** The target of the current leadership transfer; undefined if there is no transfer. */
+  /** The target of the current leadership transfer; undefined if no transfer is in progress. */
   get transferTarget(): ServerId | undefined {
     return this.#transfer?.target;
   }
@@ -82,10 +82,11 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns whether the leader may append an entry of `bytes`. A single entry is always accepted.
-   * Bytes that are not durable on the leader's disk have a separate limit, because the other
-   * servers can commit entries without the leader's slow disk. Unapplied entries are also limited,
-   * because the state machine may be slow.
+   * Returns whether the leader has room for an entry of this size. An entry of any size fits under
+   * a limit as long as nothing else counts toward that limit. Bytes that are not durable on the
+   * leader's disk have a separate limit, because the other servers can commit entries without
+   * waiting for the leader's slow disk. Unapplied entries are also limited, because the state
+   * machine may be slow.
    */
   hasRoomFor(bytes: number): boolean {
     const { limits, log, now } = this.#server;
@@ -108,7 +109,7 @@ export class Leader extends BaseRole {
     return entry;
   }
 
-  /** Changes the membership, or returns the reason for a refusal. */
+  /** Changes the membership, or returns the reason why the change is refused. */
   changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
     const next = this.#refuseChange(expected) ?? changed(this.#server, this.peers, steps, force);
     return 'refused' in next ? next : this.#appendMembership(next);
@@ -121,8 +122,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Starts a leadership transfer. The default target is the most up-to-date voter. Returns the
-   * reason if the transfer cannot start.
+   * Starts a leadership transfer. The default target is the most up-to-date voter. If the transfer
+   * cannot start, returns the reason.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { membership, id } = this.#server;
@@ -149,14 +150,14 @@ export class Leader extends BaseRole {
       else if (!this.#server.forgiveLateTimer(processWasStalled)) return this.#stepDown('quorumSilent');
     }
     if (processWasStalled) this.#server.restartDiskTimer();
-    // The other servers have committed entries that this leader can neither write nor apply.
+    // The other servers have committed entries that this leader can neither store nor apply.
     if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');
     if (this.#othersHaveRoom()) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
       this.#replication.heartbeat(this.#rounds.number);
       this.#recordAddresses();
-      // The following call may end the leadership, so it must be the last step.
+      // The next call may end the leadership, so it must come last.
       this.#finishChange();
     }
   }
@@ -197,7 +198,7 @@ export class Leader extends BaseRole {
     }
     const { match, stream } = progress;
     progress.accepted(message.match, this.#server.log.base.index);
-    // The peer has installed a snapshot. In the meantime the leader has compacted its log further,
+    // The peer has installed a snapshot. In the meantime, the leader has compacted more of its log,
     // so the peer needs a newer snapshot.
     if (progress.state === 'snapshot' && progress.match > match)
       this.#server.output.snapshot({ kind: 'wanted', peer: from, stream });
@@ -208,7 +209,7 @@ export class Leader extends BaseRole {
     const progress = this.#identify(from, message, message.blank);
     if (progress === undefined || !progress.isCurrent(message.stream, message.prevIndex)) return;
     // The newest index at which both logs can match: the peer's hint, limited by the terms in this
-    // log. Starting from this index, the leader sends at most one probe per term.
+    // log. From there, the leader needs at most one probe per term.
     const { log } = this.#server;
     const match = log.findConflictByTerm(Math.min(message.hintIndex, log.lastIndex), message.hintTerm);
     progress.rejected(message.prevIndex, match.index);
@@ -241,8 +242,8 @@ export class Leader extends BaseRole {
       this.#ticket = reads.open;
       this.#rounds.ask({ server: id, incarnation: header.incarnation, ticket: reads.open });
     }
-    // A leader does not know the newest commit index until it has committed an entry of its own
-    // term (thesis §6.4).
+    // A leader does not know the cluster's newest commit index until it has committed an entry of
+    // its own term (thesis §6.4).
     if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
       this.#replication.heartbeat(this.#rounds.number);
       this.#endReadRound();
@@ -252,8 +253,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Returns the progress of the peer that sent an answer, updated with the fields that all answers
-   * have in common.
+   * Returns the progress of the peer that sent `message`, updated with the fields that all answers
+   * share. Returns undefined if the answer must be ignored.
    */
   #identify(
     from: ServerId,
@@ -265,11 +266,11 @@ export class Leader extends BaseRole {
     progress.full = message.full;
     if (!this.#server.trusts(from, progress.store)) this.#server.reportOnce({ kind: 'otherStore', peer: from });
     if (this.#server.membership.learners.includes(from)) {
-      // The learner may be a former voter that was demoted because it lost its disk.
+      // This learner may be a former voter that was demoted because it lost its disk.
       progress.lost = false;
     } else if (blank && progress.match === 0 && !progress.lost) {
-      // If the voter has already acknowledged entries, a blank reply was sent while it was a blank
-      // learner and then delayed. Such a reply is ignored.
+      // If the voter has already acknowledged entries, this is a delayed reply from the time when
+      // it was a blank learner. Ignore such a reply.
       progress.lost = true;
       this.#server.report({ kind: 'blankVoter', peer: from });
     }
@@ -277,9 +278,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Commits the entries that are durable on a quorum, if the newest of these entries has the
-   * current term. Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2,
-   * Figure 8).
+   * Commits the entries that are durable on a quorum, if the newest of them is of the current term.
+   * Counting replicas proves nothing about entries of earlier terms (Raft §5.4.2, Figure 8).
    */
   #commit(): void {
     const { log, membership, ballot, id, now } = this.#server;
@@ -304,8 +304,8 @@ export class Leader extends BaseRole {
   }
 
   /**
-   * Stores the highest feature level that a peer supports. All incarnations of the peer are assumed
-   * to support the same level.
+   * Stores the highest feature level that a peer supports. It is assumed not to fall when the peer
+   * restarts.
    */
   #noteLevel(peer: ServerId, progress: Progress, level: number): void {
     progress.level = Math.max(progress.level ?? 0, level);
@@ -318,22 +318,22 @@ export class Leader extends BaseRole {
     const at = { index: log.lastIndex + 1, term: ballot.term, time: this.#server.stamp() };
     log.append({ kind: 'membership', ...at, membership });
     this.#replication.followMembership();
-    // The servers of the new quorum may already have answered the current read round.
+    // The members of the new quorum may already have answered the current read round.
     this.#endReadRound();
     return at;
   }
 
   /**
-   * Performs the next step of a membership change after the membership in force is committed.
-   * Leaves a joint membership, or transfers the leadership if this server is no longer a voter
-   * (thesis §4.2.2, §4.3).
+   * Performs the next step of a membership change once the membership in force is committed. Leaves
+   * a joint membership, or transfers the leadership if this server is no longer a voter (thesis
+   * §4.2.2, §4.3).
    */
   #finishChange(): void {
     const { log, membership, ballot, full, id } = this.#server;
     if (log.membershipIndex > log.committed || log.termAt(log.committed) !== ballot.term) return;
     this.#replication.removalsCommitted();
-    // Append no entries during a transfer. The target may already be campaigning, and would lose
-    // the election because its log would be shorter.
+    // Append no entries during a transfer. The target may already be campaigning, and new entries
+    // would make its log too short to win.
     if (this.#transfer !== undefined) return;
     if (membership.outgoing.length > 0) {
       if (!full) this.#appendMembership(leaveJoint(membership));
@@ -349,8 +349,8 @@ export class Leader extends BaseRole {
 
   /**
    * Records announced addresses in the membership. Called at most once per heartbeat. Two servers
-   * that run on copies of one disk may announce addresses alternately, and changes by operators
-   * must still be possible in between.
+   * that run on copies of one disk may keep announcing different addresses. Operators must still be
+   * able to make changes in between.
    */
   #recordAddresses(): void {
     const { membership, announced } = this.#server;
@@ -358,7 +358,7 @@ export class Leader extends BaseRole {
     if (next !== undefined && this.#refuseChange(undefined) === undefined) this.#appendMembership(next);
   }
 
-  /** Returns a value from a voter's progress, or 0 if the voter does not count toward quorums. */
+  /** Returns a value from a voter's progress, or 0 if that voter does not count toward quorums. */
   #counted(voter: ServerId, of: (progress: Progress) => number): number {
     const progress = this.#replication.peers.get(voter);
     return counts(this.#server, voter, progress) ? of(progress) : 0;
@@ -383,7 +383,7 @@ export class Leader extends BaseRole {
 
   /**
    * Returns whether this leader's disk is full while a quorum of other servers is alive and has
-   * room. Then one of the other servers can become the leader.
+   * room. In that case, one of the other servers can become the leader.
    */
   #othersHaveRoom(): boolean {
     const { full, timesFull: times } = this.#server;

@@ -9,8 +9,9 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 
 /**
  * Returns a membership with the highest feature level that every member supports, or the reason why
- * the level cannot rise. Each member must have reported its highest level to this leader and must
- * currently be responding. A server that is down may return with an earlier version of Kontiki.
+ * the level cannot be raised. Each member must have reported its highest level to this leader and
+ * must currently be responding. A server that is down might return with an earlier version of
+ * Kontiki.
  */
 export function raised(server: Server, peers: Peers): Membership | ChangeRefusal {
   const { membership, level: own } = server;
@@ -27,7 +28,7 @@ export function raised(server: Server, peers: Peers): Membership | ChangeRefusal
 /**
  * Returns the newest version of the state machine's behavior that every member has, or 0 if some
  * member has none. Returns a refusal if a member is not currently responding, because that member
- * may return with an earlier version.
+ * might return with an earlier version.
  */
 export function commonBehavior(server: Server, peers: Peers): number | ChangeRefusal {
   const silence = refuseSilence(server, peers);
@@ -37,8 +38,8 @@ export function commonBehavior(server: Server, peers: Peers): number | ChangeRef
 }
 
 /**
- * Returns a new voter that cannot read entries of the cluster's feature level; undefined if all new
- * voters can read them.
+ * Returns a new voter that cannot read entries of the cluster's feature level, or undefined if all
+ * new voters can read them.
  */
 export function illiterate({ membership }: Server, peers: Peers, next: Membership): ServerId | undefined {
   const readsLess = (id: ServerId): boolean => (peers.get(id)?.level ?? next.level) < next.level;
@@ -46,8 +47,8 @@ export function illiterate({ membership }: Server, peers: Peers, next: Membershi
 }
 
 /**
- * Returns a refusal that names all other members that are not currently responding or have not
- * reported their highest feature level. Returns undefined if there are no such members.
+ * Returns a refusal that names the other members that are not responding or have not reported their
+ * highest feature level. Returns undefined if there are none.
  */
 function refuseSilence(server: Server, peers: Peers): ChangeRefusal | undefined {
   const silent = [...server.membership.servers.keys()].filter((id) => {

@@ -4,8 +4,8 @@ import type { Header, Server } from './role.js';
 type Reporter = Pick<Server, 'now' | 'timings' | 'reportOnce'>;
 
 /**
- * The newest life of a server's store, and the time when the first message from that life arrived.
- * A life of a store is one start of a server with this store.
+ * The newest life of a server's store, and the time at which the first message from that life
+ * arrived. A life is the period from one start of the server on this store to the next.
  */
 interface Heard {
   readonly header: Header;
@@ -15,14 +15,15 @@ interface Heard {
 /** Maximum number of servers to remember: twice the maximum size of a membership. */
 const REMEMBERED = 64;
 
-/** Number of election timeouts during which messages from an earlier life may still arrive. */
+/** Number of election timeouts during which messages from an earlier life are still expected. */
 const UNDER_WAY = 10;
 
 /**
- * Detects copies of a server's disk by the number of starts that each store keeps. If the count
+ * Detects copies of a server's disk from the number of starts that each store records. If the count
  * decreases, the store was restored from an earlier copy. If two servers have the same count, they
  * run on clones of one data folder. Both kinds of copies have forgotten votes and acknowledgements.
- * A copy cannot be detected if it runs alone after all other servers have restarted.
+ * A copy cannot be detected if all other servers have restarted and the original disk is no longer
+ * in use.
  */
 export class Lives {
   readonly #server: Reporter;
@@ -33,8 +34,8 @@ export class Lives {
   }
 
   /**
-   * Returns whether to process a message. If the message comes from a copied disk, reports that
-   * disk.
+   * Returns whether to process a message. Reports the disk that the message comes from if it is a
+   * copy.
    */
   accepts(from: ServerId, header: Header): boolean {
     const { store, starts = 0, incarnation } = header;
@@ -56,8 +57,8 @@ export class Lives {
   }
 
   /**
-   * Stores the newest life of a server. If too many servers are stored, discards the oldest one,
-   * because any sender may claim to be a new server.
+   * Stores the newest life of a server. If there are too many servers, discards the oldest one,
+   * because senders can claim to be ever new servers.
    */
   #remember(from: ServerId, heard: Heard): void {
     const [oldest] = this.#newest.keys();

@@ -3,11 +3,12 @@ import type { StoreId } from '../log/server.js';
 import type { SnapshotMeta } from '../log/snapshot-meta.js';
 
 /**
- * The common fields of messages between servers. Every message carries the sender's `term` and
- * `incarnation`, a random number drawn at each start. An answer also carries the receiver's
- * incarnation in `to`. So a server can drop answers to requests that it sent before a restart.
+ * The fields that all messages between servers have in common. Every message carries the sender's
+ * `term` and `incarnation`, a random number drawn at each start. An answer also carries the
+ * receiver's incarnation in `to`. This lets a server drop answers to requests that it sent before a
+ * restart.
  *
- * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements for
+ * A leader numbers its streams of appends to a peer in `stream`. It drops acknowledgements of
  * streams to an earlier incarnation of the peer, because a restarted peer may have lost entries.
  *
  * `store` identifies the sender's disk, and `starts` counts the sender's starts with that disk.
@@ -36,7 +37,7 @@ export interface PreVote extends FromServer {
 
 /**
  * Answers a pre-vote. `term` is the current term of the replying server, and `candidacy` is the
- * term for which the pre-vote asked.
+ * term that the pre-vote asked about.
  */
 export interface PreVoteReply extends Answer {
   readonly kind: 'preVoteReply';
@@ -53,7 +54,7 @@ export interface Vote extends FromServer {
   readonly lastIndex: number;
   readonly lastTerm: number;
   /**
-   * Whether the leader of the previous term asked the sender to become the leader. Voters then
+   * Whether the leader of the previous term asked the sender to take over. In that case, voters
    * grant the vote even though that leader is alive (thesis §3.10).
    */
   readonly transfer?: true;
@@ -88,9 +89,9 @@ export interface AppendAccepted extends Answer {
 }
 
 /**
- * Rejects an append, because the sender's log has no entry at `prevIndex` with the leader's term.
- * The logs match at most up to `hintIndex`, where the sender has an entry of `hintTerm`. `blank`
- * means that the sender has neither entries nor a snapshot.
+ * Rejects an append because the sender's log has no entry at `prevIndex` with the leader's term.
+ * The logs match at most up to `hintIndex`, where the sender has an entry of term `hintTerm`.
+ * `blank` means that the sender has neither entries nor a snapshot.
  */
 export interface AppendRejected extends Answer {
   readonly kind: 'appendRejected';
@@ -103,7 +104,7 @@ export interface AppendRejected extends Answer {
 }
 
 /**
- * Shows that the leader is alive, and carries its commit index, limited to the part of the log that
+ * Shows that the leader is alive. Also carries its commit index, but only up to the last entry that
  * the receiver has acknowledged. The reply repeats `round`, so that replies from a quorum confirm
  * the leadership (Raft §8).
  */
@@ -115,8 +116,8 @@ export interface Heartbeat extends FromServer {
 }
 
 /**
- * Answers a heartbeat. `blank` means that the sender has neither entries nor a snapshot. A reply
- * from a voter that lost its disk must not count toward a quorum.
+ * Answers a heartbeat. `blank` means that the sender has neither entries nor a snapshot. If a voter
+ * sends this, it has lost its disk, so the reply must not count toward a quorum.
  */
 export interface HeartbeatReply extends Answer {
   readonly kind: 'heartbeatReply';
@@ -125,7 +126,8 @@ export interface HeartbeatReply extends Answer {
   readonly blank: boolean;
   readonly full: boolean;
   /**
-   * The highest feature level that the sender supports. A reply without this field means level 0.
+   * The highest feature level that the sender supports. If a reply lacks this field, the level is
+   * 0.
    */
   readonly level?: number;
   /**
@@ -137,7 +139,7 @@ export interface HeartbeatReply extends Answer {
 
 /**
  * Announces that the entries up to `committed` are committed. The receiver already has these
- * entries. There is no reply, because the next heartbeat repeats the index.
+ * entries. This message needs no reply, because the next heartbeat repeats the commit index.
  */
 export interface Commit extends FromServer {
   readonly kind: 'commit';
@@ -145,8 +147,8 @@ export interface Commit extends FromServer {
 }
 
 /**
- * Asks the leader for a read index. The sender may serve its reads up to number `ticket` after it
- * has applied the entries up to that index (thesis §6.4).
+ * Asks the leader for a read index. Once the sender has applied the entries up to that index, it
+ * may serve all its reads with a number up to `ticket` (thesis §6.4).
  */
 export interface ReadIndex extends FromServer {
   readonly kind: 'readIndex';
@@ -160,8 +162,8 @@ export interface ReadIndexReply extends Answer {
 }
 
 /**
- * Asks the leader of `term` to append commands of another server. Each command has a ticket, a
- * number that its sender never uses again. The first command has the number `ticket`.
+ * Asks the leader of `term` to append commands for the sender. Each command has a ticket, a number
+ * that the sender never uses again. `ticket` is the number of the first command.
  */
 export interface Propose extends FromServer {
   readonly kind: 'propose';
@@ -173,8 +175,9 @@ export interface Propose extends FromServer {
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded' | 'diskFull';
 
 /**
- * Answers a `Propose`. The first `accepted` commands are entries of `term`, starting at `index`.
- * The remaining commands were refused for the reason `refused`, and will never be appended.
+ * Answers a `Propose`. The first `accepted` commands have become entries of `term`, starting at
+ * `index`. The remaining commands were refused for the reason `refused`, and will never be
+ * appended.
  */
 export interface ProposeReply extends Answer {
   readonly kind: 'proposeReply';
@@ -186,8 +189,8 @@ export interface ProposeReply extends Answer {
 }
 
 /**
- * Asks the receiver to become the leader: to campaign in `term` + 1 without pre-votes (thesis
- * §3.10). The receiver ignores the message if its term or its incarnation differs.
+ * Asks the receiver to become the leader by campaigning in `term` + 1 without pre-votes (thesis
+ * §3.10). A receiver with a different term or incarnation ignores this message.
  */
 export interface TimeoutNow extends Answer {
   readonly kind: 'timeoutNow';
@@ -198,11 +201,11 @@ export interface SnapshotOffer extends FromServer {
   readonly kind: 'snapshotOffer';
   readonly stream: number;
   readonly meta: SnapshotMeta;
-  /** Size of the encoded snapshot in bytes. */
+  /** The size of the encoded snapshot in bytes. */
   readonly bytes: number;
 }
 
-/** Carries a part of an encoded snapshot, starting at byte `offset`. */
+/** Carries part of an encoded snapshot, starting at byte `offset`. */
 export interface SnapshotChunk extends FromServer {
   readonly kind: 'snapshotChunk';
   readonly stream: number;
@@ -212,7 +215,7 @@ export interface SnapshotChunk extends FromServer {
 }
 
 /**
- * Acknowledges the snapshot's bytes before `offset` and requests the remaining bytes. After the
+ * Acknowledges the snapshot's bytes before `offset` and requests the remaining bytes. Once the
  * snapshot is installed, its receiver sends `AppendAccepted` instead.
  */
 export interface SnapshotAck extends Answer {
@@ -257,5 +260,5 @@ export interface Unreadable extends FromServer {
   readonly reason: string;
 }
 
-/** A message as a server receives it. */
+/** A message as it is passed to the server that receives it. */
 export type Received = Message | Unreadable;

@@ -17,7 +17,7 @@ function put(mail: Sorted, to: ServerId, message: Message): void {
   else list.push(message);
 }
 
-/** Collects the output of one turn. */
+/** Collects the output of one turn of the protocol. */
 export class OutputBuilder {
   #messages: Sorted | undefined;
   #afterWrite: Sorted | undefined;
@@ -28,12 +28,12 @@ export class OutputBuilder {
   #forwarded: ProposeReply[] | undefined;
   #needsAnotherTurn = false;
 
-  /** Queues a message that can be sent immediately. */
+  /** Queues a message to be sent immediately. */
   send(to: ServerId, message: Message): void {
     put((this.#messages ??= new Map()), to, message);
   }
 
-  /** Queues a message to send after all changes so far are durable. */
+  /** Queues a message to be sent once all changes so far are durable. */
   sendAfterWrite(to: ServerId, message: Message): void {
     put((this.#afterWrite ??= new Map()), to, message);
   }
@@ -51,8 +51,8 @@ export class OutputBuilder {
   }
 
   /**
-   * Notes that reads are ready. A newer call replaces earlier calls, because its index is high
-   * enough for the earlier reads, too.
+   * Records that reads are ready. Replaces the argument of any earlier call, because the new index
+   * is also high enough for the earlier reads.
    */
   readsReady(reads: ReadsReady): void {
     this.#reads = reads;
@@ -62,13 +62,13 @@ export class OutputBuilder {
     (this.#forwarded ??= []).push(reply);
   }
 
-  /** Requests another turn, to run after the other pending events are handled. */
+  /** Requests another turn, which runs after all other pending events have been handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
   }
 
   /**
-   * Returns the collected output, together with this turn's write and the number of the newest
+   * Returns the collected output, together with the write of this turn and the number of the newest
    * write.
    */
   take(write: Write | undefined, after: number): Output {

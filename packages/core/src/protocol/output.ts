@@ -7,28 +7,28 @@ import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer }
 /** Messages grouped by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
 
-/** A write to the log store. All writes of a server form an ordered stream. */
+/** A write to the log store. Writes must take effect in order. */
 export interface Write {
   /**
-   * The number of the write. Each write has the next number after the previous write. The driver
-   * passes this number to `RawNode.written` when the write is durable.
+   * The number of the write. Writes are numbered consecutively. The driver passes this number to
+   * `RawNode.written` when the write is durable.
    */
   readonly number: number;
   readonly ballot: Ballot | undefined;
   /**
-   * The new base of the log, if a snapshot replaced the log. Discard the whole log after writing
-   * the ballot and before appending the entries.
+   * The new base of the log, if a snapshot has replaced the log. In that case, discard the whole
+   * log after writing the ballot and before appending the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
-  /** The current commit index. A change of the commit index alone causes no write. */
+  /** The current commit index. A change to the commit index alone causes no write. */
   readonly committed: number;
 }
 
 /**
- * A page read: a request for entries that a peer needs and that are no longer in memory. The
+ * A page read: a request for entries that a peer needs but that are no longer in memory. The
  * protocol is synchronous and cannot wait for a disk. So it requests the entries in its output and
- * continues. The driver passes the entries and this object to `RawNode.pageRead`. Then the protocol
+ * continues. The driver passes the entries and this object to `RawNode.pageRead`. The protocol then
  * sends the entries, unless the peer's progress has changed in the meantime.
  */
 export interface PageRead {
@@ -39,32 +39,33 @@ export interface PageRead {
 }
 
 /**
- * An event for the node's snapshot code. The protocol itself neither reads nor writes snapshots.
+ * An event that the node's snapshot code handles. The protocol itself neither reads nor writes
+ * snapshots.
  */
 export type SnapshotEvent =
   /**
-   * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until
-   * `sendSnapshot` returns false.
+   * A peer of this leader needs a snapshot. The node calls `sendSnapshot` for this stream until it
+   * returns false.
    */
   | { readonly kind: 'wanted'; readonly peer: ServerId; readonly stream: number }
   /**
-   * The leader offers a snapshot that this server needs, or sends a chunk of the snapshot. The node
-   * answers with `acknowledgeSnapshot`, and calls `install` when the snapshot is complete.
+   * The leader offers a snapshot that this server needs, or sends a chunk of it. The node answers
+   * with `acknowledgeSnapshot`, and calls `install` when the snapshot is complete.
    */
   | { readonly kind: 'offered'; readonly from: ServerId; readonly message: SnapshotOffer }
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
 /**
- * Confirmed reads. Every read up to number `ticket` may be served after the entries up to `index`
- * are applied (thesis §6.4).
+ * Confirmed reads. Every read with a number up to `ticket` may be served once the entries up to
+ * `index` have been applied (thesis §6.4).
  */
 export interface ReadsReady {
   readonly ticket: number;
   readonly index: number;
 }
 
-/** An observation for the operator. Reports do not stop the server. */
+/** Something that an operator should know. Reports do not stop the server. */
 export type Report =
   | {
       readonly kind: 'steppedDown';
@@ -84,13 +85,13 @@ export type Report =
 
 /**
  * All work that `Raft` requests in one turn. The driver may do this work in parallel, except that
- * `afterWrite` must wait for a write.
+ * the messages in `afterWrite` must wait for the write that they depend on.
  */
 export interface Output {
   /** Messages to send immediately, in parallel with `write`. */
   readonly messages: Mail;
   readonly write: Write | undefined;
-  /** Messages to send after write number `after` and every earlier write are durable. */
+  /** Messages to send once the write with number `after` and all earlier writes are durable. */
   readonly afterWrite: Mail;
   readonly after: number;
   readonly pageReads: readonly PageRead[];
@@ -99,6 +100,6 @@ export interface Output {
   readonly forwarded: readonly ProposeReply[];
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
-  /** Whether another turn should follow soon, even without new input. */
+  /** Whether another turn should follow soon, even if no input arrives. */
   readonly needsAnotherTurn: boolean;
 }

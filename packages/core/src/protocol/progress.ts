@@ -6,19 +6,19 @@ import type { Limits } from './settings.js';
 import { Window } from './window.js';
 
 /**
- * The state of replication to a peer.
+ * How a leader currently replicates its log to a peer.
  * - `probe`: the leader sends one append at a time, to find the last entry at which the logs match.
  * - `replicate`: the leader sends a stream of appends within a window.
- * - `snapshot`: the peer needs entries that were compacted, so it receives a snapshot.
+ * - `snapshot`: the peer needs entries that have been compacted, so it receives a snapshot.
  */
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
 /** A leader's record of one incarnation of a peer. `match` is always less than `next`. */
 export class Progress {
   /**
-   * The number of the current stream of appends to the peer. A rejection ends the stream and starts
-   * a new stream. Further rejections from the old stream are ignored, so they do not restart
-   * replication again. Acknowledgements from earlier streams still count.
+   * The number of the current stream of appends to the peer. A rejection ends this stream and
+   * starts a new one. Further rejections from the old stream are ignored, so that they do not
+   * restart replication again. Acknowledgements from earlier streams still count.
    */
   stream: number;
   readonly #firstStream: number;
@@ -30,28 +30,29 @@ export class Progress {
   /** The identity of the peer's store; undefined until the peer has answered. */
   store: StoreId | undefined;
   /**
-   * The time of the peer's last answer, in milliseconds. The initial value is the time at which
-   * this object was created.
+   * The time of the peer's last answer, in milliseconds. Initially, the time at which this object
+   * was created.
    */
   lastActive: number;
   /** The latest read round that the peer has answered. */
   round = 0;
   /**
-   * The newest read round in which the peer's disk had room; 0 if the peer last reported a full
-   * disk.
+   * The newest read round in which the peer's disk had room; 0 if the peer's last report was that
+   * its disk is full.
    */
   roomRound = 0;
-  /** The last commit index sent to the peer. */
+  /** The commit index last sent to the peer. */
   committedSent = 0;
   /**
-   * The commit index to send to the peer in a commit message, unless an append delivers it first.
+   * The commit index that still has to be sent to the peer in a commit message, unless an append
+   * delivers it first.
    */
   unannounced = 0;
-  /** Whether the peer's disk is full. A full peer receives no entries. */
+  /** Whether the peer's disk is full. If so, the peer receives no entries. */
   full = false;
   /**
-   * Whether the peer is a voter that lost its disk and is blank now. Answers from a lost peer do
-   * not count toward a quorum, and the leader sends it no entries.
+   * Whether the peer is a voter that has lost its disk and is now blank. Answers from such a peer
+   * do not count toward a quorum, and the leader sends it no entries.
    */
   lost = false;
   /**
@@ -63,8 +64,8 @@ export class Progress {
   /** Whether a probe to the peer is in flight. */
   waiting = false;
   /**
-   * Whether to send the peer an empty append to find out how much of the log it has. Set if the
-   * peer acknowledged nothing between two heartbeat replies.
+   * Whether to send the peer an empty append to find out how much of the log it has. This is set if
+   * the peer acknowledged nothing between two heartbeat replies.
    */
   nudge = false;
   /**
@@ -73,8 +74,8 @@ export class Progress {
    */
   level: number | undefined;
   /**
-   * The newest version of the state machine's behavior that the peer has; 0 if the peer reported no
-   * version.
+   * The newest version of the state machine's behavior that the peer has; 0 if the peer has
+   * reported none.
    */
   behavior = 0;
   pendingRead: PageRead | undefined;
@@ -84,7 +85,7 @@ export class Progress {
   #heartbeatRepliedAt = -Infinity;
 
   /**
-   * Creates the progress of a peer. `drawStream` returns a stream number that this leader has not
+   * Creates the record of a peer. `drawStream` returns a stream number that this leader has not
    * used before.
    */
   constructor(drawStream: () => number, next: number, now: number, limits: Limits) {
@@ -103,7 +104,7 @@ export class Progress {
     return this.#match;
   }
 
-  /** Index of the next entry to send to the peer. */
+  /** The index of the next entry to send to the peer. */
   get next(): number {
     return this.#next;
   }
@@ -126,7 +127,7 @@ export class Progress {
   }
 
   /**
-   * Records that an append of entries up to `last` has been sent. For an empty append, `last` is
+   * Records that an append of entries up to `last` has been sent. If the append is empty, `last` is
    * `next - 1`.
    */
   sent(last: number, bytes: number): void {
@@ -139,8 +140,8 @@ export class Progress {
 
   /**
    * Records that the log up to `match` is durable on the peer. Acknowledgements may be late or
-   * duplicated, so `match` never decreases. A peer that waits for a snapshot keeps waiting until
-   * its log reaches the leader's `base` (etcd-io/raft#110).
+   * duplicated, so `match` never decreases. A peer stays in the state `snapshot` until its log
+   * reaches the leader's `base` (etcd-io/raft#110).
    */
   accepted(match: number, base: number): void {
     if (match > this.#match) this.#match = match;
@@ -160,8 +161,8 @@ export class Progress {
   }
 
   /**
-   * Returns whether a rejection at `prevIndex` belongs to the current stream. While the leader
-   * probes, the rejection must also answer the current probe.
+   * Returns whether a rejection at `prevIndex` belongs to the current stream. While the leader is
+   * probing, the rejection must also answer the current probe.
    */
   isCurrent(stream: number, prevIndex: number): boolean {
     if (stream !== this.stream || prevIndex <= this.#match) return false;
@@ -181,9 +182,9 @@ export class Progress {
 
   /**
    * Records a heartbeat reply, which shows that the connection works. If the peer has acknowledged
-   * nothing since the previous reply, an append was lost or the peer's disk is slow. Read rounds
-   * also use heartbeats and may be frequent, so at most one reply counts per half `interval` (in
-   * milliseconds).
+   * nothing since its previous reply, either an append was lost or the peer's disk is slow. Read
+   * rounds also use heartbeats and may be frequent, so at most one reply counts in every half
+   * `interval` (in milliseconds).
    */
   onHeartbeatReply(now: number, interval: number): void {
     if (now - this.#heartbeatRepliedAt < interval / 2) return;

@@ -2,22 +2,22 @@ import type { Membership } from '../log/membership.js';
 import type { ServerId } from '../log/server.js';
 
 /**
- * Returns how many of `voters` must agree to a decision: a majority once the cluster has been
- * founded, and all voters before that.
+ * Returns how many of `voters` must agree to a decision. This is a majority of them once every
+ * voter's store has been recorded, and all of them before that.
  */
 function needed(voters: readonly ServerId[], founded: boolean): number {
   return founded ? Math.floor(voters.length / 2) + 1 : voters.length;
 }
 
 /**
- * Values in ascending order. All calls share this array, because a leader counts acknowledgements
- * for every message and `sort` would allocate memory each time.
+ * Values in ascending order. All calls share this array and avoid `sort`, so that they allocate no
+ * memory. A leader counts acknowledgements after every message.
  */
 const ascending: number[] = [];
 
 /**
- * Returns the largest value that enough of `ids` have reached. Returns `Infinity` if there are no
- * ids, so that an empty half of a membership has no effect.
+ * Returns the largest value that enough of `ids` have reached. Returns `Infinity` if `ids` is
+ * empty, so that an empty list of outgoing voters does not lower the result of `quorumReached`.
  */
 function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (id: ServerId) => number): number {
   if (ids.length === 0) return Infinity;
@@ -33,8 +33,8 @@ function reachedByEnough(ids: readonly ServerId[], founded: boolean, reached: (i
 }
 
 /**
- * Returns the largest value that a quorum has reached. A joint membership needs a majority in both
- * of its halves (Raft §6).
+ * Returns the largest value that a quorum has reached. A joint membership needs a majority of both
+ * its old and its new voters (Raft §6).
  */
 export function quorumReached({ voters, outgoing, founded }: Membership, reached: (id: ServerId) => number): number {
   return Math.min(reachedByEnough(voters, founded, reached), reachedByEnough(outgoing, founded, reached));
@@ -56,8 +56,8 @@ function voteOf(ids: readonly ServerId[], founded: boolean, vote: (id: ServerId)
 }
 
 /**
- * Returns the result of an election. In a joint membership a candidate must win both halves, and
- * loses if it loses either half.
+ * Returns the result of an election. In a joint membership, a candidate needs a majority of the old
+ * and of the new voters. It loses as soon as it cannot win one of them.
  */
 export function voteResult(
   { voters, outgoing, founded }: Membership,

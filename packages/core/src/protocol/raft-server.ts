@@ -19,18 +19,18 @@ import type { Header, Role, Server } from './role.js';
 import type { Limits, Timings } from './settings.js';
 
 /**
- * Number of election timeouts without a leader after which a server with a full disk campaigns.
- * Such a leader cannot accept commands, but it can serve reads, and send its entries to servers
+ * Number of election timeouts without a leader after which a server with a full disk campaigns. If
+ * it is elected, it cannot accept commands, but it can serve reads, and send its entries to servers
  * that have room.
  */
 const FULL_PATIENCE = 4;
 /**
  * Number of election timeouts without a finished write after which a disk counts as stalled. A
- * single sync of a busy disk may take up to a second.
+ * single sync on a busy disk may take up to a second.
  */
 const STALLED_AFTER = 4;
 
-/** The initial state and settings of a server. */
+/** The settings of a server, and the state that it starts with. */
 export interface RaftStart {
   readonly id: ServerId;
   /**
@@ -47,12 +47,12 @@ export interface RaftStart {
   /** The durable contents of the log store. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
   /**
-   * The identity of the log store and its number of starts, including this start; undefined if the
-   * store has no identity yet.
+   * The identity of the log store and its number of starts, including the current one; undefined if
+   * the store has no identity yet.
    */
   readonly life?: StoreLife | undefined;
   /**
-   * The index up to which the state machine has already applied entries; 0 if the state machine
+   * The index of the last entry that the state machine has already applied; 0 if the state machine
    * does not store its own state.
    */
   readonly applied: number;
@@ -66,7 +66,7 @@ export interface RaftStart {
 }
 
 /**
- * The position in the leader's log from which only a newer version of Kontiki can read the entries.
+ * The part of the leader's log that only a newer version of Kontiki can read, starting at `index`.
  */
 export interface UnreadableLog {
   readonly index: number;
@@ -79,9 +79,9 @@ export interface UnreadableLog {
 }
 
 /**
- * The state that all roles of one server share: log, ballot, time and output. This class also
- * implements the transitions between roles. `Raft` calls it with the inputs, and the roles access
- * it through the `Server` interface.
+ * The state that all roles of one server share: log, ballot, time and output. Also implements the
+ * transitions between roles. `Raft` calls it with the inputs, and the roles access it through the
+ * `Server` interface.
  */
 export class RaftServer implements Server {
   readonly id: ServerId;
@@ -107,16 +107,16 @@ export class RaftServer implements Server {
   #ballot: Ballot;
   #header: Header;
   /**
-   * The number of the write that contains the current ballot; `Infinity` until that write is
+   * The number of the write that contains the current ballot; `Infinity` until that write has been
    * issued.
    */
   #ballotWrite = 0;
   #forgaveLateTimer = false;
-  /** The last time at which this server was the leader or knew a leader. */
+  /** The last time at which this server was the leader or knew which server is. */
   #ledAt: number;
   /**
-   * The time since which the disk has finished no write: when it last finished one, or when the
-   * first pending write was issued. `Infinity` if no write is pending.
+   * The time since which the disk has been working on pending writes: when it finished its last
+   * write, or when the first pending write was issued. `Infinity` if no write is pending.
    */
   #writingSince = Infinity;
   #unreadable: UnreadableLog | undefined;
@@ -188,7 +188,7 @@ export class RaftServer implements Server {
     if (time !== undefined) this.#logClock.set(time, this.now);
   }
 
-  /** Records that some or all pending writes have become durable. */
+  /** Records that one or more pending writes have become durable. */
   noteDurable(): void {
     this.#writingSince = this.log.lastDurableWrite < this.log.lastIssuedWrite ? this.now : Infinity;
   }
@@ -217,8 +217,8 @@ export class RaftServer implements Server {
   }
 
   /**
-   * The position from which this server cannot read the leader's log; undefined if it can read the
-   * whole log.
+   * The part of the leader's log that this server cannot read; undefined if it can read the whole
+   * log.
    */
   get unreadable(): UnreadableLog | undefined {
     return this.#unreadable;
@@ -256,7 +256,7 @@ export class RaftServer implements Server {
     if (leader !== undefined || this.role instanceof Leader) this.#ledAt = this.now;
     this.leader = leader;
     // A follower keeps its election timer. Only a message from the leader or a granted vote
-    // restarts the timer.
+    // restarts it.
     if (!(this.role instanceof Follower)) this.role = new Follower(this);
   }
 
@@ -289,7 +289,7 @@ export class RaftServer implements Server {
   /** Returns the output since the previous call, and assigns a number to its write. */
   takeOutput(): Output {
     this.role.flush();
-    // The entries at this index may come from another leader, whose log this server can read.
+    // By now, the entry at this index may come from another leader, whose log this server can read.
     if (this.#unreadable !== undefined && this.log.lastIndex >= this.#unreadable.index) this.#unreadable = undefined;
     const ballot = this.#ballotWrite === Infinity ? this.#ballot : undefined;
     if (ballot === undefined && !this.log.changed) return this.output.take(undefined, this.log.lastIssuedWrite);

@@ -24,15 +24,15 @@ export type SnapshotBody =
 const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map();
 
 /**
- * The Raft protocol of one server as a pure state machine. Methods are inputs, and `takeOutput`
- * returns the resulting output. The same inputs always produce the same outputs, because there is
- * no clock, promise or I/O, and the random number generator is passed in. `RawNode` drives this
- * class.
+ * The Raft protocol of one server as a pure state machine. Its methods are the inputs, and
+ * `takeOutput` returns the resulting output. The same inputs always produce the same output,
+ * because there is no clock, no promise and no I/O, and the random number generator is passed in.
+ * `RawNode` drives this class.
  *
- * Except for pre-votes, a server sends no message in a term that is not durable on its disk.
- * Suppose a candidate sent its vote requests before that. It could win with the votes of other
- * servers, send entries, crash and forget the term. Then it could win the same term again and
- * append different entries at the same indices.
+ * Except for pre-votes, a server sends no message in a term before that term is durable on its
+ * disk. Suppose that a candidate sent its vote requests earlier. It could win with the votes of
+ * other servers, send entries, crash and forget the term. After that, it could win the same term
+ * again and append different entries at the same indices.
  */
 export class Raft {
   readonly #server: RaftServer;
@@ -64,7 +64,7 @@ export class Raft {
     return this.#server.ballot;
   }
 
-  /** The term, incarnation and store identity that this server's messages carry. */
+  /** The term, incarnation and store identity that all messages of this server carry. */
   get header(): Header {
     return this.#server.header;
   }
@@ -106,8 +106,8 @@ export class Raft {
   }
 
   /**
-   * The position from which this server cannot read the leader's log; undefined if it can read the
-   * whole log.
+   * The part of the leader's log that this server cannot read; undefined if it can read the whole
+   * log.
    */
   get unreadable(): UnreadableLog | undefined {
     return this.#server.unreadable;
@@ -119,13 +119,13 @@ export class Raft {
     return role instanceof Leader ? role.peers : undefined;
   }
 
-  /** Removed servers that still receive the entry about their removal from this leader. */
+  /** Removed servers to which this leader still sends the entry that removes them. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     const { role } = this.#server;
     return role instanceof Leader ? role.leaving : noServers;
   }
 
-  /** The target of the current leadership transfer; undefined if there is no transfer. */
+  /** The target of the current leadership transfer; undefined if no transfer is in progress. */
   get transferTarget(): ServerId | undefined {
     const { role } = this.#server;
     return role instanceof Leader ? role.transferTarget : undefined;
@@ -145,7 +145,7 @@ export class Raft {
   // ---- Inputs to the protocol.
 
   /**
-   * Sets the current time without checking timers. So a driver can process messages that have
+   * Sets the current time without checking timers. This lets a driver process messages that have
    * already arrived before it calls `tick`.
    */
   advance(now: number): void {
@@ -162,8 +162,8 @@ export class Raft {
   }
 
   /**
-   * Processes a message from a server of this cluster. The sender need not be in the known
-   * membership, because this server may not have received the newest membership yet.
+   * Processes a message from a server of this cluster. The sender need not be a member as far as
+   * this server knows, because this server may not have received the newest membership yet.
    */
   step(from: ServerId, message: Received): void {
     step(this.#server, from, message, this.#propose);
@@ -172,8 +172,8 @@ export class Raft {
   readonly #propose = (data: Uint8Array): Position | ProposalRefusal => this.propose(data);
 
   /**
-   * Appends a command and returns the entry's position, or the reason for a refusal. The entry is
-   * not committed yet.
+   * Appends a command and returns the entry's position, or the reason why it was refused. The entry
+   * is not committed yet.
    */
   propose(data: Uint8Array): Position | ProposalRefusal {
     return this.#append(data);
@@ -185,8 +185,8 @@ export class Raft {
    */
   mark(): Position | ProposalRefusal {
     const { role } = this.#server;
-    // Full servers accept entries without a command, so that leaders can be elected. Their reserve
-    // does not last for any number of such entries.
+    // Even servers with a full disk accept entries without a command, so that a leader can be
+    // elected. But the space that they reserve is limited, so it is not used for fencing tokens.
     if (role instanceof Leader && [...role.peers.values()].some(({ full }) => full)) return 'diskFull';
     return this.#append(undefined);
   }
@@ -201,8 +201,8 @@ export class Raft {
   }
 
   /**
-   * Whether this server can forward proposals now: it knows a leader, and the cluster's feature
-   * level includes forwarding.
+   * Whether this server can currently forward proposals: it knows a leader, and the cluster's
+   * feature level includes forwarding.
    */
   get canForward(): boolean {
     return this.#server.forwarded.canForward;
@@ -210,16 +210,16 @@ export class Raft {
 
   /**
    * Sends commands to the leader. Call this only if `canForward` is true. Returns the ticket of the
-   * first command. `Output.forwarded` contains the leader's answer, unless a message is lost.
+   * first command. The leader's answer arrives in `Output.forwarded`, unless a message is lost.
    */
   forward(commands: readonly Uint8Array[]): number {
     return this.#server.forwarded.send(commands);
   }
 
   /**
-   * Changes the membership and returns the position of its entry, or the reason for a refusal. If
-   * the change needs a joint membership, the leader leaves it after it is committed, without
-   * another call.
+   * Changes the membership and returns the position of its entry, or the reason why the change was
+   * refused. If the change needs a joint membership, the leader ends the joint phase without
+   * another call once that membership is committed.
    */
   changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
     const { role } = this.#server;
@@ -228,7 +228,8 @@ export class Raft {
 
   /**
    * Raises the feature level of the cluster to the highest level that every member supports.
-   * Returns the position of the membership's entry, or the reason for a refusal.
+   * Returns the position of the entry with the new membership, or the reason why the change was
+   * refused.
    */
   raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
     const { role } = this.#server;
@@ -237,7 +238,7 @@ export class Raft {
 
   /**
    * Returns the newest version of the state machine's behavior that every member has, or 0 if some
-   * member has none. Returns a refusal if the version is not known.
+   * member has none. Returns a refusal if not all members' versions are known.
    */
   commonBehavior(): number | ChangeRefusal {
     const { role } = this.#server;
@@ -245,8 +246,8 @@ export class Raft {
   }
 
   /**
-   * Starts a transfer of the leadership. The default target is the most up-to-date voter. Returns
-   * the reason if the transfer cannot start. The transfer ends within an election timeout.
+   * Starts a leadership transfer. The default target is the most up-to-date voter. If the transfer
+   * cannot start, returns the reason. The transfer ends within an election timeout.
    */
   transfer(to?: ServerId): TransferRefusal | undefined {
     const { role } = this.#server;
@@ -275,8 +276,8 @@ export class Raft {
   }
 
   /**
-   * Passes the entries that `Output.pageReads` requested. `entries` is undefined if they were
-   * compacted in the meantime.
+   * Passes in the entries that `Output.pageReads` requested. `entries` is undefined if they have
+   * been compacted in the meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const { role } = this.#server;
@@ -289,8 +290,8 @@ export class Raft {
   }
 
   /**
-   * Sends a snapshot offer or chunk to a peer, in the stream of the `wanted` event. Returns false
-   * if that stream has ended.
+   * Sends a snapshot offer or chunk to a peer, for the stream from the `wanted` event. Returns
+   * false if that stream has ended.
    */
   sendSnapshot(peer: ServerId, stream: number, body: SnapshotBody): boolean {
     const progress = this.peers?.get(peer);
@@ -300,8 +301,8 @@ export class Raft {
   }
 
   /**
-   * Acknowledges to the leader that this server has the bytes before `offset` of the offered
-   * snapshot.
+   * Acknowledges to the leader that this server has all bytes of the offered snapshot before
+   * `offset`.
    */
   acknowledgeSnapshot(from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number): void {
     if (message.term !== this.ballot.term || this.leader !== from) return;
@@ -336,7 +337,7 @@ export class Raft {
   }
 
   /**
-   * Sets the addresses that members have announced but that are not in the committed membership.
+   * Sets the addresses that members have announced and that differ from the committed membership.
    */
   setAnnounced(changes: ReadonlyMap<ServerId, AddressChange>): void {
     this.#server.announced = changes;

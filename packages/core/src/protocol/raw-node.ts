@@ -12,7 +12,7 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
    * Messages to send now, in this order. Messages that had to wait for a durable write come first.
    */
   readonly mail: readonly Mail[];
-  /** Whether another turn should follow after the other pending events are handled. */
+  /** Whether another turn should follow after the other pending events have been handled. */
   readonly needsAnotherTurn: boolean;
   /**
    * The time of the next turn, on the same clock as `turn`. The driver runs a turn earlier if an
@@ -22,38 +22,41 @@ export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'fo
 }
 
 /**
- * Hooks into a turn of the protocol. A node uses only `propose`. A simulator also chooses the other
+ * Hooks into a turn of the protocol. A node uses only `propose`. A simulator also sets the other
  * fields at random.
  */
 export interface TurnHooks {
   /**
-   * A callback that runs after messages are processed and before timers are checked. It may propose
-   * commands.
+   * A callback that runs after the messages have been processed and before the timers are checked.
+   * It may propose commands.
    */
   readonly propose?: ((raft: Raft) => void) | undefined;
   /**
    * Whether to process messages before finished writes. Both orders must be correct. Default false.
    */
   readonly messagesFirst?: boolean | undefined;
-  /** Overrides whether to check timers, and whether this process was stalled. Default `auto`. */
+  /**
+   * Overrides whether to check the timers, and whether this process counts as stalled. Default
+   * `auto`.
+   */
   readonly timers?: 'auto' | 'skip' | 'onTime' | 'late' | undefined;
 }
 
 interface HeldMail {
-  /** The number of the write that must be durable before the held messages are sent. */
+  /** The number of the write that must be durable before the messages in `mail` are sent. */
   readonly after: number;
   readonly mail: Map<ServerId, readonly Message[]>;
 }
 
 /**
  * The layer between `Raft` and its driver, pure and synchronous. etcd has the same three layers:
- * raft, RawNode and Node. This class collects inputs until `turn` passes them to `Raft` together.
- * So all inputs that arrive while a disk or network is busy form one batch.
+ * raft, RawNode and Node. This class collects inputs until `turn` passes them to `Raft` together,
+ * so all inputs that arrive while the disk or the network is busy form one batch.
  *
  * A turn enforces three rules for its driver:
  * - Messages that acknowledge entries or votes are held until the write that they depend on is
  *   durable.
- * - Writes are numbered, and a finished write implies that all earlier writes are finished.
+ * - Writes are numbered, and a finished write implies that all earlier writes have finished.
  * - A turn that runs much later than planned only processes the messages that have arrived, and
  *   leaves the timers to the next turn. The delay came from this process itself, for example from a
  *   blocked event loop or a suspended machine. So the delay does not prove that other servers sent
@@ -64,31 +67,31 @@ export class RawNode {
   #inbox: { readonly from: ServerId; readonly message: Received }[] = [];
   #pagesRead: { readonly read: PageRead; readonly entries: readonly Entry[] | undefined }[] = [];
   #held: HeldMail[] = [];
-  /** The number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are also durable. */
   #lastWritten = 0;
-  /** The time for which the next turn is planned. */
+  /** The time for which the next turn is scheduled. */
   #plannedAt = Infinity;
-  /** Whether the previous turn was late and left the timers to the next turn. */
+  /** Whether the previous turn was late, so that it left the timers to the next turn. */
   #timersPostponed = false;
 
   constructor(start: RaftStart) {
     this.raft = new Raft(start);
   }
 
-  // ---- Inputs to the protocol. Call `turn` soon after each of these methods.
+  // ---- Inputs to the protocol. After calling one of these methods, call `turn` soon.
 
   receive(from: ServerId, message: Received): void {
     this.#inbox.push({ from, message });
   }
 
-  /** Records that the write with this number and every earlier write are durable. */
+  /** Records that the write with this number and all earlier writes are durable. */
   written(number: number): void {
     this.#lastWritten = Math.max(this.#lastWritten, number);
   }
 
   /**
-   * Answers a request in `Turn.pageReads`, passing the same object. `entries` is undefined if the
-   * entries were compacted in the meantime.
+   * Answers a request in `Turn.pageReads`. `read` is the object from that list. `entries` is
+   * undefined if the entries have been compacted in the meantime.
    */
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     this.#pagesRead.push({ read, entries });
@@ -192,7 +195,7 @@ export class RawNode {
       return this.raft.tick(timers === 'late');
     }
     const late = now > this.#plannedAt + this.raft.timings.heartbeat;
-    // Never postpone the timers in two consecutive turns. Otherwise a process whose turns are
+    // Never postpone the timers in two consecutive turns. Otherwise, a process whose turns are
     // always late could never start an election.
     const postpone = late && !this.#timersPostponed;
     if (!postpone) this.raft.tick(late || this.#timersPostponed);
@@ -201,9 +204,9 @@ export class RawNode {
 }
 
 /**
- * Adds messages that wait for the same write. A newer answer replaces an older answer of the same
- * kind and stream if the older answer contains no additional information. Otherwise answers to
- * heartbeats and probes would accumulate while the disk is stalled.
+ * Adds messages to `held`, the messages that wait for the same write. A newer answer replaces an
+ * older one of the same kind and stream if the older one contains no additional information.
+ * Otherwise, answers to heartbeats and probes would accumulate while the disk is stalled.
  */
 function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
   for (const [to, messages] of mail) {

@@ -2,7 +2,8 @@ import type { ServerId } from '../log/server.js';
 import type { ReadsReady } from './output.js';
 
 /**
- * A server whose reads wait for a round, with its incarnation and the number of its newest read.
+ * A server whose reads are waiting to be confirmed, with its incarnation and the number of its
+ * newest read.
  */
 export interface Asker {
   readonly server: ServerId;
@@ -14,7 +15,7 @@ export interface Asker {
 const MAX_FORWARDED = 64;
 
 /**
- * A round of heartbeats that confirms reads. It contains the leader's commit index when the round
+ * A round of heartbeats that confirms reads. It records the leader's commit index when the round
  * started, and the servers whose reads were waiting at that time.
  */
 interface Round {
@@ -25,16 +26,17 @@ interface Round {
 
 /**
  * The linearizable reads of this server, according to ReadIndex (thesis §6.4). `ReadRounds`
- * implements the leader's side. A read is a number rather than an object. An index that is
- * confirmed after read n started is valid for all reads up to n. So any number of waiting reads
- * needs only constant memory, shares one round, and survives a change of leader.
+ * implements the leader's side of the protocol. A read is a number rather than an object. An index
+ * that was confirmed after read n started is valid for all reads up to n. So any number of waiting
+ * reads can share one round of heartbeats and takes up constant memory. They also survive a change
+ * of leader.
  */
 export class Reads {
   #asked = 0;
   #ready = 0;
   /**
-   * This server's commit index when it first asked a leader about each read, in ascending order of
-   * ticket.
+   * For each read that a leader was asked to confirm, this server's commit index at the time of the
+   * first request. In ascending order of ticket.
    */
   #forwarded: { readonly ticket: number; readonly committed: number }[] = [];
 
@@ -44,30 +46,30 @@ export class Reads {
     return this.#asked;
   }
 
-  /** Records that this server asks a leader about all reads up to `ticket`. */
+  /** Records that this server is asking a leader to confirm all reads up to `ticket`. */
   noteForwarded(ticket: number, committed: number): void {
     if ((this.#forwarded.at(-1)?.ticket ?? 0) >= ticket) return;
     this.#forwarded.push({ ticket, committed });
-    // A leader answers the newest request, so older requests seldom matter.
+    // A leader answers only the newest request, so older requests seldom matter.
     if (this.#forwarded.length > MAX_FORWARDED) this.#forwarded.shift();
   }
 
   /**
-   * Returns this server's commit index when it first asked a leader about a read, or 0 if the index
-   * is unknown.
+   * Returns the commit index that this server had when it first asked a leader to confirm a read,
+   * or 0 if that index is unknown.
    */
   committedBefore(ticket: number): number {
     return this.#forwarded.find((request) => request.ticket === ticket)?.committed ?? 0;
   }
 
-  /** The number of the newest read; undefined if that read is answered. */
+  /** The number of the newest read; undefined if that read has already been confirmed. */
   get open(): number | undefined {
     return this.#asked > this.#ready ? this.#asked : undefined;
   }
 
   /**
-   * Records that every read up to `ticket` has been answered. Returns undefined if these reads had
-   * already been answered.
+   * Records that every read up to `ticket` has been confirmed. Returns undefined if they had all
+   * been confirmed before.
    */
   answer(ticket: number, index: number): ReadsReady | undefined {
     if (ticket <= this.#ready || ticket > this.#asked) return undefined;
@@ -79,13 +81,13 @@ export class Reads {
 /**
  * A leader's read rounds. A round of heartbeats confirms all reads that were waiting when the round
  * started. Only one round is in progress at a time. Every heartbeat carries the number of the
- * newest round, so a later heartbeat replaces a lost one. Replies to heartbeats sent before a read
- * started do not count for that read.
+ * newest round, so a later heartbeat replaces a lost one. A reply to a heartbeat that was sent
+ * before a read started does not count for that read.
  */
 export class ReadRounds {
   #number = 0;
   #round: Round | undefined;
-  /** Waiting read requests by server. A newer request of a server replaces its older request. */
+  /** Waiting read requests by server. A newer request from a server replaces its older one. */
   #waiting = new Map<ServerId, Asker>();
 
   /** The number of the newest round. Every heartbeat carries this number. */
@@ -120,7 +122,7 @@ export class ReadRounds {
     return true;
   }
 
-  /** Ends and returns the current round if a quorum has answered this round or a later one. */
+  /** Ends the current round and returns it, if a quorum has answered this round or a later one. */
   end(answered: number): Round | undefined {
     const round = this.#round;
     if (round === undefined || answered < round.number) return undefined;

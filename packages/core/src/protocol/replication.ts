@@ -7,19 +7,22 @@ import { Progress } from './progress.js';
 import type { Header, Server } from './role.js';
 
 /**
- * Number of election timeouts during which a leader continues to send to a removed server after the
- * removal is committed. During this time the removed server receives the entry about its removal.
+ * Number of election timeouts for which a leader keeps sending to a removed server after its
+ * removal is committed. In that time, the server receives the entry that removes it.
  */
 const FAREWELL = 2;
 
-/** A removed server, and the time until which the leader continues to send to this server. */
+/** A removed server, and the time until which the leader keeps sending to it. */
 interface Leaving {
   readonly info: ServerInfo;
-  /** The end of the sending period; `Infinity` until the removal is committed. */
+  /** The time at which the leader stops sending; `Infinity` until the removal is committed. */
   readonly until: number;
 }
 
-/** Sends a leader's log and heartbeats to its peers, within each peer's window (Raft §5.3). */
+/**
+ * Sends a leader's log and heartbeats to its peers, within the limits of each peer's window (Raft
+ * §5.3).
+ */
 export class Replication {
   readonly #server: Server;
   readonly #peers = new Map<ServerId, Progress>();
@@ -41,14 +44,14 @@ export class Replication {
     return this.#peers;
   }
 
-  /** Removed servers that still receive the entry about their removal from this leader. */
+  /** Removed servers to which this leader still sends the entry that removes them. */
   get leaving(): ReadonlyMap<ServerId, { readonly info: ServerInfo }> {
     return this.#leaving;
   }
 
   /**
    * Starts sending to the servers that the membership in force has added. A removed server that is
-   * added again gets new streams, so that acknowledgements from before its removal do not count.
+   * added again gets a new stream, so that acknowledgements from before its removal do not count.
    */
   followMembership(): void {
     const { log, membership } = this.#server;
@@ -85,8 +88,8 @@ export class Replication {
   }
 
   /**
-   * Returns the progress of the peer that sent an answer. Returns undefined if the peer is unknown
-   * or the stream belongs to an earlier incarnation. An answer from a new incarnation resets the
+   * Returns the progress of the peer that sent an answer, or undefined if the peer is unknown or
+   * the stream belongs to an earlier incarnation. An answer from a new incarnation resets the
    * progress, because earlier acknowledgements prove nothing about a restarted peer.
    */
   identify(from: ServerId, answer: Header & { readonly stream: number }): Progress | undefined {
@@ -95,7 +98,7 @@ export class Replication {
     if (progress.incarnation === 0) progress.adopt(answer);
     if (progress.incarnation !== answer.incarnation) {
       this.#reset(from);
-      // The peer has answered, although the request was addressed to its earlier incarnation.
+      // The peer has answered a request that was sent to an earlier incarnation of it.
       this.#peers.get(from)?.adopt(answer);
       return undefined;
     }
@@ -126,8 +129,8 @@ export class Replication {
 
   pageRead(read: PageRead, entries: readonly Entry[] | undefined): void {
     const progress = this.#peers.get(read.peer);
-    // The peer's progress has changed since the request, because the peer rejected an append or
-    // restarted.
+    // The peer's progress may have changed since the request, because the peer rejected an append
+    // or restarted.
     if (progress === undefined || progress.pendingRead !== read) return;
     progress.pendingRead = undefined;
     // The entries were compacted before or during the read, so the term of the preceding entry is
@@ -150,7 +153,7 @@ export class Replication {
 
   #replicate(id: ServerId, progress: Progress): boolean {
     const { log, limits, output, membership } = this.#server;
-    // The peer cannot read entries of the cluster's feature level, and would report each of them as
+    // The peer does not support the cluster's feature level, and would report every entry as
     // unreadable.
     if (progress.level !== undefined && progress.level < membership.level) return false;
     let sent = false;
@@ -176,8 +179,8 @@ export class Replication {
       }
       if (progress.full && !this.#fitsFullDisk(next)) {
         if (progress.state !== 'probe') break;
-        // An empty append needs no room on the peer's disk, and the answer shows how much of the
-        // log the peer has.
+        // An empty append needs no room on the peer's disk, and the answer to it shows how much of
+        // the log the peer has.
         this.#append(id, progress, [], 0);
         return true;
       }
@@ -226,8 +229,8 @@ export class Replication {
   }
 
   /**
-   * Returns the commit index to send to a peer whose log matches up to `held`, and stores the index
-   * as sent.
+   * Returns the commit index to send to a peer whose log matches up to `held`, and records it as
+   * sent.
    */
   #noteCommitSent(progress: Progress, held: number): number {
     const committed = Math.min(held, this.#server.log.committed);
@@ -238,8 +241,8 @@ export class Replication {
   /**
    * Sends the commit index to an idle peer in a separate message. A peer with appends in flight
    * will receive another append, which also carries the index. Waits one turn before sending,
-   * because a caller whose proposal has just been committed often proposes again. The append of
-   * that proposal makes a separate message unnecessary.
+   * because a caller whose proposal has just been committed often proposes again. The append
+   * message with that proposal then makes the separate message unnecessary.
    */
   #announceCommit(id: ServerId, progress: Progress): void {
     const { log, header, output } = this.#server;

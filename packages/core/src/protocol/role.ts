@@ -34,8 +34,8 @@ export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 export type Header = Pick<Message, 'term' | 'incarnation' | 'store' | 'starts'>;
 
 /**
- * The interface between a server and its roles. It provides the shared state, and the transitions
- * to other roles.
+ * The interface through which a role accesses its server. It provides the shared state, and the
+ * transitions to other roles.
  */
 export interface Server {
   readonly id: ServerId;
@@ -47,12 +47,14 @@ export interface Server {
   /** The monotonic time in milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
   readonly ballot: Ballot;
-  /** The identity of this server's log store and its number of starts, including this start. */
+  /**
+   * The identity of this server's log store and its number of starts, including the current one.
+   */
   readonly life: StoreLife | undefined;
   readonly header: Header;
   /** The leader of the current term; undefined if this server does not know it. */
   leader: ServerId | undefined;
-  /** Addresses that members announced and that a leader should record in the membership. */
+  /** Addresses that members have announced, and that a leader should record in the membership. */
   readonly announced: ReadonlyMap<ServerId, AddressChange>;
   /** Whether the disk is too full for another log segment. */
   readonly full: boolean;
@@ -69,9 +71,10 @@ export interface Server {
   readonly behavior: number | undefined;
   /**
    * Whether this server may campaign. It must be a voter with a log, and it must be able to read
-   * the leader's log. Its disk must work and have room for entries. Without room, it may campaign
-   * only after a long time without a leader. A server still counts as a voter until its removal is
-   * committed, because the other servers may need it to commit the removal (thesis §4.2.2).
+   * the leader's log. Its disk must work and have room for entries. If the disk is full, the server
+   * may campaign only after a long time without a leader. A server still counts as a voter here
+   * until its removal is committed, because the other servers may need it to commit the removal
+   * (thesis §4.2.2).
    */
   readonly eligible: boolean;
   /**
@@ -81,38 +84,37 @@ export interface Server {
   stamp(): number | undefined;
   /** Records that an entry or a snapshot with this log time has arrived from another leader. */
   noteStamp(time: number | undefined): void;
-  /** Whether the current term and vote are durable, so that messages of this term may be sent. */
+  /** Whether the current term and vote are durable, so that messages with this term may be sent. */
   readonly ballotDurable: boolean;
   /** The membership in force. Throws on a blank server. */
   readonly membership: Membership;
-  /** Whether this server runs on the disk that the membership records for it. */
+  /** Whether this server is running on the disk that the membership records for it. */
   readonly ownDiskCounts: boolean;
   /**
    * Returns whether a server's votes and acknowledgements count, given the identity of its store.
-   * After the founding of the cluster, they count only if the membership in force records the same
-   * store for that server.
+   * Once the stores of all initial voters have been recorded, they count only if the membership in
+   * force records this store for that server.
    */
   trusts(id: ServerId, store: StoreId | undefined): boolean;
   /** Draws an election timeout from [T, 2T) (Raft §5.2). */
   drawElectionTimeout(): number;
   /**
    * Returns whether to ignore an expired timer. A timer is ignored if this process was stalled,
-   * because the absence of messages from other servers then proves nothing. Reports each ignored
-   * timer. Never returns true twice in succession, so that a process that is always late can still
-   * campaign. After it has returned false, it may ignore a timer again.
+   * because then the absence of messages from other servers proves nothing. Reports each ignored
+   * timer. Never returns true twice in a row, so that a process that is always late can still
+   * campaign.
    */
   forgiveLateTimer(processWasStalled: boolean): boolean;
   /**
-   * Restarts the timer that determines `diskStalled`. Called after this process was stalled,
-   * because the callback of a finished write may still be queued in the event loop.
+   * Restarts the timer behind `diskStalled`. Called when this process was stalled, because the
+   * callback of a finished write may still be queued in the event loop.
    */
   restartDiskTimer(): void;
-  /** Sends a message after the current term is durable, or immediately if it is durable already. */
+  /** Sends a message once the current term is durable, or immediately if it already is. */
   send(to: ServerId, message: Message): void;
   report(report: Report): void;
   /**
-   * Reports an observation about a peer, but only once per term, because the peer repeats its
-   * messages.
+   * Reports something about a peer, but only once per term, because the peer repeats its messages.
    */
   reportOnce(report: Report & { readonly peer: ServerId }): void;
   /** Records that this server cannot read the leader's log from `index` on. */
@@ -120,15 +122,15 @@ export interface Server {
   follow(term: number, leader: ServerId | undefined): void;
   askForPreVotes(): void;
   /**
-   * Starts an election. `transfer` means that the leader asked this server to become the leader.
+   * Starts an election. `transfer` means that the current leader asked this server to take over.
    */
   campaign(transfer?: boolean): void;
   lead(): void;
 }
 
 /**
- * The behavior of one server role. A role silently ignores messages that do not concern it, because
- * the network may deliver any message at any time.
+ * The behavior of one server role. A role silently ignores messages that it does not handle,
+ * because the network may deliver any message at any time.
  */
 export interface Role {
   readonly name: RoleName;
@@ -150,9 +152,9 @@ export interface Role {
   applied(index: number): void;
   /** Called when the timings have changed. */
   retime(): void;
-  /** Called at the end of a turn. Adds the results of the turn's inputs to the output. */
+  /** Called at the end of a turn. Adds to the output whatever follows from the turn's inputs. */
   flush(): void;
-  // The following seven methods handle messages from the leader of the current term.
+  // The seven methods below handle messages from the leader of the current term.
   append(from: ServerId, message: Append): void;
   heartbeat(from: ServerId, message: Heartbeat): void;
   commit(from: ServerId, message: Commit): void;
@@ -160,9 +162,8 @@ export interface Role {
   snapshotChunk(from: ServerId, message: SnapshotChunk): void;
   timeoutNow(from: ServerId, message: TimeoutNow): void;
   unreadable(from: ServerId, message: Unreadable): void;
-  // The following methods handle messages of the current term, except that pre-vote replies may
-  // have any term. All answers among these messages are addressed to this server's current
-  // incarnation.
+  // The methods below handle messages of the current term, except that pre-vote replies may be of
+  // any term. All answers passed to them are addressed to this server's current incarnation.
   preVoteReply(from: ServerId, message: PreVoteReply): void;
   voteReply(from: ServerId, message: VoteReply): void;
   appendAccepted(from: ServerId, message: AppendAccepted): void;

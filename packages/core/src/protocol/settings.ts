@@ -16,8 +16,8 @@ export interface Timings {
 export const defaultTimings: Timings = { heartbeat: 100, election: 500 };
 
 /**
- * Limits on a server's memory and messages, in bytes unless stated otherwise. A single entry of any
- * size is always accepted.
+ * Limits on a server's memory and messages, in bytes unless stated otherwise. An entry that exceeds
+ * a limit by itself is still accepted if nothing else counts toward that limit.
  */
 export interface Limits {
   /**
@@ -25,9 +25,11 @@ export interface Limits {
    * 256 KiB.
    */
   readonly messageBytes: number;
-  /** Maximum number of append messages sent to a peer and not yet acknowledged. Default 64. */
+  /**
+   * Maximum number of append messages to one peer that have not been acknowledged yet. Default 64.
+   */
   readonly windowMessages: number;
-  /** Maximum bytes of entries sent to a peer and not yet acknowledged. Default 4 MiB. */
+  /** Maximum bytes of entries sent to one peer that it has not acknowledged yet. Default 4 MiB. */
   readonly windowBytes: number;
   /**
    * Maximum bytes of entries that this leader has appended but not committed yet. The leader
@@ -35,19 +37,19 @@ export interface Limits {
    */
   readonly uncommittedBytes: number;
   /**
-   * Maximum bytes of entries that are not durable on this server yet. Beyond this limit a follower
+   * Maximum bytes of entries that are not durable on this server yet. Beyond this limit, a follower
    * drops appends, and a leader refuses proposals. A leader needs this limit because other servers
    * can commit entries that its own slow disk has not written. Default 32 MiB.
    */
   readonly undurableBytes: number;
   /**
-   * Maximum bytes of entries that this leader has committed but its state machine has not applied
-   * yet. The leader refuses proposals beyond this limit. Default 32 MiB.
+   * Maximum bytes of entries that this leader has committed but that its state machine has not
+   * applied yet. The leader refuses proposals beyond this limit. Default 32 MiB.
    */
   readonly unappliedBytes: number;
   /**
-   * Maximum age, in milliseconds, of the oldest unapplied entry. Beyond this limit the leader
-   * refuses proposals, because their callers would have to wait even longer. Default 2,000.
+   * Maximum age, in milliseconds, of the oldest unapplied entry. Beyond this limit, the leader
+   * refuses proposals, because the callers would have to wait even longer. Default 2,000.
    */
   readonly unappliedMs: number;
   /** Maximum bytes of committed and durable entries kept in memory. Default 16 MiB. */

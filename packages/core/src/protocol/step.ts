@@ -5,10 +5,13 @@ import type { ProposalRefusal, Received } from './message.js';
 import type { RaftServer } from './raft-server.js';
 import { answerPreVote, answerVote, takesOver } from './votes.js';
 
-/** Kinds of messages that a server processes even if they come from an earlier term. */
+/** Kinds of messages that a server processes even if they are from an earlier term. */
 const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
 
-/** Kinds of messages that only the leader of a term sends. A server that receives one follows it. */
+/**
+ * Kinds of messages that only the leader of a term sends. A server that receives one follows the
+ * sender.
+ */
 const FROM_LEADER: ReadonlySet<Received['kind']> = new Set([
   'append',
   'heartbeat',
@@ -19,9 +22,9 @@ const FROM_LEADER: ReadonlySet<Received['kind']> = new Set([
 ]);
 
 /**
- * Processes a message by the rules for all servers (Raft §5.1, Figure 2). A message from a higher
- * term makes this server enter that term. A message from an earlier term is stale. The role of this
- * server processes all other messages.
+ * Processes a message by the rules for all servers (Raft §5.1, Figure 2). When a message from a
+ * higher term arrives, this server enters that term. Messages from an earlier term are stale. All
+ * other messages are passed to the server's current role.
  */
 export function step(
   server: RaftServer,
@@ -29,12 +32,12 @@ export function step(
   message: Received,
   propose: (data: Uint8Array) => Position | ProposalRefusal,
 ): void {
-  // Ignore answers to earlier incarnations of this server.
+  // Ignore answers that are addressed to an earlier incarnation of this server.
   if ('to' in message && message.to !== server.incarnation) return;
   if (!server.lives.accepts(from, message)) return;
   if (message.kind === 'preVote') return answerPreVote(server, from, message);
   if (message.term > server.ballot.term) {
-    // A server that has recently received a message from a leader ignores candidates. Otherwise
+    // A server that has recently received a message from a leader ignores candidates. Otherwise,
     // removed servers could disrupt the cluster with their campaigns (Raft §6, thesis §4.2.3).
     if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
     if (server.role.name === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
@@ -46,8 +49,8 @@ export function step(
 }
 
 /**
- * Answers a leader or candidate of an earlier term with the current term. Drops answers from
- * earlier terms.
+ * Answers a stale message. Tells a leader or a candidate of an earlier term about the current term,
+ * and drops stale answers.
  */
 function answerStale(server: RaftServer, from: ServerId, message: Received): void {
   const { incarnation: to } = message;
@@ -112,8 +115,8 @@ function dispatch(
 }
 
 /**
- * Follows the sender of a leader's message in the current term. If another server already leads
- * this term, reports a second leader and returns false, because Raft allows only one leader per
+ * Follows the sender of a leader's message in the current term. If a different server already leads
+ * this term, reports the second leader and returns false, because Raft allows only one leader per
  * term.
  */
 function followSender(server: RaftServer, from: ServerId): boolean {

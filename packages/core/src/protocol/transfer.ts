@@ -4,9 +4,8 @@ import type { Server } from './role.js';
 
 /**
  * A transfer of the leadership to another voter (thesis §3.10). The leader accepts no commands
- * during the transfer. It sends the target the entries that it is missing, and then asks the target
- * to campaign. The transfer fails if the leader receives no message from a new leader within an
- * election timeout.
+ * during the transfer. It sends the target all missing entries, and then asks it to campaign. The
+ * transfer fails if the leader receives no message from a new leader within an election timeout.
  */
 export class Transfer {
   readonly target: ServerId;

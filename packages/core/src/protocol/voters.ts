@@ -10,36 +10,39 @@ type Peers = ReadonlyMap<ServerId, Progress>;
 const MAX_LAG = 1_000;
 
 /**
- * Returns whether a voter's acknowledgements count toward a quorum. The voter's history must not
- * contradict the leader's, and the voter must run on the disk that the membership records.
+ * Returns whether a voter's acknowledgements count toward a quorum. Its log must not contradict the
+ * leader's, and it must be running on the disk that the membership records for it.
  */
 export function counts(server: Server, id: ServerId, progress: Progress | undefined): progress is Progress {
   return progress !== undefined && !progress.isExcluded && server.trusts(id, progress.store);
 }
 
 /**
- * Returns whether a peer counts toward a quorum and may still answer. A peer that has not answered
- * yet is considered alive for an election timeout.
+ * Returns whether a peer counts toward a quorum and may be alive. A peer that has not answered yet
+ * may be alive for one election timeout.
  */
 export function mayAnswer(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return counts(server, id, progress) && server.now - progress.lastActive <= server.timings.election;
 }
 
-/** Returns whether a peer counts toward a quorum and has answered within the election timeout. */
+/**
+ * Returns whether a peer counts toward a quorum and has answered within the last election timeout.
+ */
 export function answers(server: Server, id: ServerId, progress: Progress | undefined): boolean {
   return progress?.incarnation !== 0 && mayAnswer(server, id, progress);
 }
 
 /**
- * Returns whether this server and the peers with a given property form a quorum. A majority is
- * sufficient even before the founding, because this check decides nothing permanent.
+ * Returns whether this server and the peers that satisfy a condition form a quorum. A majority is
+ * always sufficient here, even while decisions need all voters, because this check decides nothing
+ * permanent.
  */
 export function hasQuorum(server: Server, peers: Peers, members: Membership, property: typeof answers): boolean {
   const has = (voter: ServerId): boolean => voter === server.id || property(server, voter, peers.get(voter));
   return voteResult({ ...members, founded: true }, has) === 'won';
 }
 
-/** Returns a new voter whose log is too far behind; undefined if there is no such voter. */
+/** Returns a new voter whose log is too far behind, or undefined if there is none. */
 export function laggard(server: Server, peers: Peers, next: Membership): ServerId | undefined {
   const { id, log, membership } = server;
   return next.voters.find((voter) => {
@@ -50,7 +53,10 @@ export function laggard(server: Server, peers: Peers, next: Membership): ServerI
   });
 }
 
-/** Returns the most up-to-date voter among those that respond; undefined if no voter responds. */
+/**
+ * Returns the most up-to-date voter that is responding and whose disk is not full, or undefined if
+ * there is none.
+ */
 export function bestSuccessor(server: Server, peers: Peers): ServerId | undefined {
   const able = [...peers].filter(
     ([id, progress]) => server.membership.voters.includes(id) && answers(server, id, progress) && !progress.full,

@@ -4,8 +4,8 @@ import type { PreVote, Vote } from './message.js';
 import type { RaftServer } from './raft-server.js';
 
 /**
- * Grants a pre-vote if and only if this server would also grant the vote. A refusal carries this
- * server's term, so that higher terms spread without elections (thesis §9.6).
+ * Answers a pre-vote, and grants it if and only if this server would also grant the vote. A refusal
+ * carries this server's term, so that higher terms spread without elections (thesis §9.6).
  */
 export function answerPreVote(server: RaftServer, from: ServerId, message: PreVote): void {
   const granted = message.term >= server.ballot.term && !server.role.leaderAlive && wouldVoteFor(server, message);
@@ -29,8 +29,8 @@ export function answerVote(server: RaftServer, from: ServerId, message: Vote): v
 }
 
 /**
- * Returns whether the candidate was asked to campaign by the leader of the term `current`. Such a
- * request is valid only for the next term.
+ * Returns whether the leader of the term `current` asked the candidate to campaign. Such a request
+ * is valid only for the next term.
  */
 export function takesOver({ term, transfer }: Vote, current: number): boolean {
   return transfer === true && term === current + 1;

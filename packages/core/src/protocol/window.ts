@@ -4,9 +4,9 @@ interface Sent {
 }
 
 /**
- * The window of one peer: its non-empty appends in flight, in the order in which they were sent. A
- * leader sends appends without waiting for replies until the window is full, either in messages or
- * in bytes. An acknowledgement removes everything up to its index from the window.
+ * The window of one peer: its non-empty appends in flight, in sending order. A leader sends appends
+ * without waiting for replies until the window is full, either in messages or in bytes. An
+ * acknowledgement removes all appends up to its index from the window.
  */
 export class Window {
   #sent: Sent[] = [];
@@ -25,7 +25,7 @@ export class Window {
 
   /**
    * Whether the window is full, so that no further append may be sent. A single append may exceed
-   * the byte limit. Otherwise a very large append could never be sent.
+   * the byte limit, because otherwise a very large append could never be sent.
    */
   get full(): boolean {
     return this.#sent.length >= this.#maxMessages || this.#bytes >= this.#maxBytes;

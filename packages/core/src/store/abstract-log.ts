@@ -9,7 +9,7 @@ import type { LogStateTracker } from './log-state-tracker.js';
 import { readPage } from './page.js';
 import type { LogRecord } from './record.js';
 
-/** The data that a log store found when it opened. All of this data is durable. */
+/** The data that a log store found when it was opened. All of this data is durable. */
 export interface OpenedLog {
   /** The state of the log. The store may keep using this tracker. */
   readonly tracker: LogStateTracker;
@@ -18,13 +18,12 @@ export interface OpenedLog {
 }
 
 /**
- * The base class of log stores, independent of the storage medium. The public methods check the
- * state of the store and their arguments. They group calls into batches, answer reads of entries
- * that are not durable yet, and let `close` wait for every call. A store extends this class and
- * implements the protected methods whose names start with `_`, which contain its format and
- * recovery.
+ * The base class of log stores for any storage medium. The public methods check the state of the
+ * store and their arguments. They group calls into batches, serve reads of entries that are not
+ * durable yet, and let `close` wait for every call. A store extends this class and implements the
+ * protected methods whose names start with `_`. They define its format and recovery.
  *
- * Calls of `_write` and `_retire` do not overlap. `_read` may be called at any time between `_open`
+ * Calls to `_write` and `_retire` do not overlap. `_read` may be called at any time between `_open`
  * and `_close`. `_failure` converts errors that are not a `KontikiError`.
  */
 export abstract class AbstractLog implements LogStore {
@@ -46,10 +45,10 @@ export abstract class AbstractLog implements LogStore {
   protected abstract _open(owner: Owner): Promise<OpenedLog>;
 
   /**
-   * Makes records durable, in order. After a crash the store must find a prefix of all records,
-   * without partial records. The records are valid for the log, because `LogStateTracker.apply` has
-   * checked them. Calls do not overlap, and no call follows a failed call. The method may return
-   * undefined if the records are already durable.
+   * Makes records durable, in order. After a crash, the store must find a prefix of all records,
+   * with no partial record. The records are valid for the log, because `LogStateTracker.apply` has
+   * checked them. Calls do not overlap, and no call follows a failed call. May return undefined if
+   * the records are already durable when it returns.
    */
   protected abstract _write(records: readonly LogRecord[]): Promise<void> | void;
 
@@ -57,7 +56,8 @@ export abstract class AbstractLog implements LogStore {
    * Reads durable entries, starting with `from` and ending at or before `to`. The log contains all
    * of these entries. May return fewer entries than requested, or more than `maxBytes`. An empty
    * array means that there are no more entries. May reject if a concurrent write has removed or
-   * replaced the entries. The caller then reads again, or reports `KONTIKI_COMPACTED`.
+   * replaced the entries, in which case the caller reads again, or rejects with
+   * `KONTIKI_COMPACTED`.
    */
   protected abstract _read(from: number, to: number, maxBytes: number): Promise<readonly Entry[]>;
 
@@ -119,8 +119,8 @@ export abstract class AbstractLog implements LogStore {
   }
 
   append({ ballot, life, entries = [], committed }: LogWrite): Promise<void> {
-    // A commit index alone needs no write, because the next write that is needed will contain a
-    // newer commit index.
+    // A commit index alone needs no write, because the next write for another reason will contain a
+    // newer one.
     const isEmpty = ballot === undefined && life === undefined && entries.length === 0;
     return this.#add(isEmpty ? undefined : { kind: 'write', ballot, life, entries, committed });
   }
@@ -160,7 +160,7 @@ export abstract class AbstractLog implements LogStore {
     return `The log in ${this._where}`;
   }
 
-  /** The calls of the open log. Throws if the log is not open or has failed. */
+  /** The calls on the open log. Throws if the log is not open or has failed. */
   get #usable(): GroupCommit {
     const calls = this.#life.opened;
     if (calls.failed !== undefined) throw calls.failed;
@@ -177,7 +177,7 @@ export abstract class AbstractLog implements LogStore {
     const { committed, last } = opened.tracker.checkpoint;
     if (committed <= last) return opened;
     await this._close().catch(() => {
-      // Ignore this error, because the error about lost data is more useful.
+      // Ignore this error, because the error about the lost data is more useful.
     });
     throw new KontikiError(
       'KONTIKI_LOST_DATA',

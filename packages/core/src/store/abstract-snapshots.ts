@@ -15,15 +15,15 @@ export interface FinishedSnapshot<Location> {
   readonly location: Location;
 }
 
-/** An unfinished snapshot in a store, from which a new writer can resume. */
+/** An unfinished snapshot in a store, which a new writer can resume. */
 export interface UnfinishedSnapshot<Location> {
   readonly id: string;
   readonly location: Location;
-  /** Number of durable bytes of the snapshot. */
+  /** Number of bytes of the snapshot that are durable. */
   readonly bytes: number;
 }
 
-/** The snapshots that a store found when it opened. */
+/** The snapshots that a store found when it was opened. */
 export interface OpenedSnapshots<Location> {
   readonly finished: Iterable<FinishedSnapshot<Location>>;
   readonly unfinished: Iterable<UnfinishedSnapshot<Location>>;
@@ -33,7 +33,8 @@ export interface OpenedSnapshots<Location> {
 interface Held<Location> extends FinishedSnapshot<Location> {
   readers: number;
   /**
-   * Whether the snapshot was removed or replaced. Readers that have already started may continue.
+   * Whether the snapshot has been removed or replaced. Readers that have already started may
+   * continue.
    */
   isRemoved: boolean;
 }
@@ -48,20 +49,21 @@ interface Opened<Location> {
   /** Writers by snapshot id. The value is undefined while the writer is being created. */
   readonly writers: Map<string, StoreWriter<Location> | undefined>;
   readonly readers: Set<Pieces>;
-  /** A promise that settles when the latest change of the stored snapshots has ended. */
+  /**
+   * A promise that resolves when the latest change to the stored snapshots has finished or failed.
+   */
   changes: Promise<void>;
 }
 
 /**
- * The base class of snapshot stores, independent of the storage medium. The public methods check
- * the state of the store and their arguments. They maintain the list of snapshots, check every byte
- * that is written or resumed, and let `close` wait for every call. A store extends this class and
- * implements the protected methods whose names start with `_`, which contain its format and
- * recovery.
+ * The base class of snapshot stores for any storage medium. The public methods check the state of
+ * the store and their arguments. They maintain the list of snapshots, check every byte that is
+ * written or resumed, and let `close` wait for every call. A store extends this class and
+ * implements the protected methods whose names start with `_`. They define its format and recovery.
  *
- * A `Location` identifies the bytes of one snapshot in the store, for example by a file name.
- * Errors caused by a full disk become `KONTIKI_DISK_FULL`, and `_failure` converts all other
- * errors.
+ * A `Location` identifies the bytes of one snapshot in the store, for example a file name. Errors
+ * caused by a full disk become errors with the code `KONTIKI_DISK_FULL`, and `_failure` converts
+ * all other errors.
  */
 export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   readonly #life = new Lifecycle<Opened<Location>>(() => `The snapshot store in ${this._where}`);
@@ -70,7 +72,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract get _where(): string;
 
   /**
-   * Finds the stored snapshots, and removes leftovers that can be neither read nor resumed.
+   * Finds the stored snapshots, and removes leftovers that are neither readable nor resumable.
    * Resolves when all the data that it found is durable. Rejects with `KONTIKI_FOREIGN_DATA`
    * (`checkOwner`) or `KONTIKI_LOCKED`. Before it rejects, it must release all resources that it
    * opened.
@@ -78,7 +80,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract _open(owner: Owner): Promise<OpenedSnapshots<Location>>;
 
   /**
-   * Creates an unfinished snapshot. If `resumed` is set, continues the snapshot `resumed` after its
+   * Creates an unfinished snapshot. If `resumed` is set, instead continues that snapshot after its
    * first `bytes` bytes, which the caller has checked.
    */
   protected abstract _create(
@@ -94,15 +96,15 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   protected abstract _read(location: Location, offset: number, end: number): AsyncGenerator<Uint8Array, void>;
 
   /**
-   * Removes a finished or unfinished snapshot. Resolves when no later `_open` will find the
-   * snapshot.
+   * Removes a finished or unfinished snapshot. Resolves when it is certain that no later `_open`
+   * will find the snapshot.
    */
   protected abstract _remove(location: Location): Promise<void>;
 
   /**
-   * Frees the bytes of a removed or replaced snapshot that has no readers left. Only stores in
-   * which `_remove` cannot free bytes during a read need this method. Errors are ignored, so the
-   * next `_open` must free the remaining bytes.
+   * Frees the bytes of a removed or replaced snapshot that has no readers left. Only needed by
+   * stores in which `_remove` cannot free bytes during a read. Errors are ignored, so the next
+   * `_open` must free any bytes that are left.
    */
   protected async _free(_location: Location): Promise<void> {}
 
@@ -156,7 +158,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     const pieces = this._read(location, offset, info.bytes);
     snapshot.readers += 1;
     opened.readers.add(pieces);
-    // Read the next piece while the caller uses the current piece.
+    // Read the next piece while the caller is using the current one.
     let ahead = this.#nextPiece(opened, pieces);
     try {
       let at = offset;
@@ -187,8 +189,8 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
   async create(meta: SnapshotMeta): Promise<SnapshotWriter> {
     const opened = this.#life.opened;
     const { owner, writers } = opened;
-    // Encoding the description of the snapshot validates it. This check is necessary because the
-    // store may use the id in a file name.
+    // Encode the description in order to validate it. This is necessary because the store may use
+    // the id in a file name.
     encodeSnapshotHead(meta);
     checkOwner(`Snapshot ${meta.id}`, { cluster: meta.cluster }, owner);
     if (writers.has(meta.id)) {
@@ -236,7 +238,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
     });
   }
 
-  /** Runs changes of the stored snapshots one at a time, in call order. */
+  /** Runs changes to the stored snapshots one at a time, in call order. */
   #change<T>(opened: Opened<Location>, change: () => Promise<T>): Promise<T> {
     const changed = opened.changes.then(change);
     opened.changes = changed.then(
@@ -266,7 +268,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       finish: (info) => this.#change(opened, () => this.#finish(opened, info, sink)),
       onDiscarded: async () => {
         await this.#change(opened, async () => {
-          // The store may have replaced a finished snapshot at the same location before it failed.
+          // Before it failed, the store may have replaced a finished snapshot at the same location.
           if (finished.get(meta.id)?.location === sink.location) finished.delete(meta.id);
           // If this removal fails, the next `open` removes the snapshot.
           await this.#discard(sink.location).catch(() => {});
@@ -301,8 +303,7 @@ export abstract class AbstractSnapshots<Location> implements SnapshotStore {
       for await (const piece of this._read(location, 0, bytes)) checker.write(piece);
     } catch (error) {
       if (!isKontikiError(error)) throw error;
-      // The bytes are damaged, or belong to a different snapshot than the one that `meta`
-      // describes.
+      // The bytes are damaged, or belong to a snapshot other than the one that `meta` describes.
       return undefined;
     }
     return checker.offset === bytes ? checker : undefined;

@@ -1,8 +1,8 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Returns the folder of a store, which is a path or an open folder. Throws `KONTIKI_BAD_OPTION` for
- * any other value, and for an empty path, which would mean the current directory.
+ * Returns the folder of a store, given as a path or an open folder. Throws `KONTIKI_BAD_OPTION` if
+ * it is neither, or if the path is empty, which would mean the current directory.
  */
 export function checkFolder<T extends object>(folder: string | T): string | T {
   const isValid = typeof folder === 'string' ? folder !== '' : typeof folder === 'object' && folder !== null;

@@ -1,15 +1,15 @@
 import { KontikiError } from '../errors.js';
 import type { Owner } from '../ports/log-store.js';
 
-/** The owner recorded in stored data. A snapshot records only the cluster. */
+/** The owner that is recorded in stored data. Snapshots only record the cluster. */
 interface StoredOwner {
   readonly cluster: string;
   readonly server?: string | undefined;
 }
 
 /**
- * Throws `KONTIKI_FOREIGN_DATA` unless stored data belongs to `owner`. `where` is the name of the
- * data at the start of the error message.
+ * Throws `KONTIKI_FOREIGN_DATA` unless the stored data belongs to `owner`. `where` names the data
+ * at the start of the error message.
  */
 export function checkOwner(where: string, stored: StoredOwner, owner: Owner): void {
   if (stored.cluster === owner.cluster && (stored.server ?? owner.server) === owner.server) return;

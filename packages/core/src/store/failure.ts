@@ -1,7 +1,8 @@
 import { isKontikiError, KontikiError } from '../errors.js';
 
 /**
- * Returns an error and its causes, outermost first. Handles errors that are each other's causes.
+ * Returns an error and its causes, outermost first. Stops at an error that has already occurred in
+ * the chain, because causes can be circular.
  */
 function causesOf(error: unknown): readonly Error[] {
   const causes: Error[] = [];
@@ -10,8 +11,8 @@ function causesOf(error: unknown): readonly Error[] {
 }
 
 /**
- * Returns the messages of an error and its causes. Database errors often contain the reason only in
- * a cause. A thrown value that is not an error is converted to a string.
+ * Returns the messages of an error and its causes. Database errors often give the reason only in a
+ * cause. If `error` is not an `Error`, converts it to a string.
  */
 export function messageOf(error: unknown): string {
   const causes = causesOf(error);
@@ -26,8 +27,8 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
 }
 
 /**
- * A kind of operating system failure. File systems report such a failure with an error code, and
- * IndexedDB with an error name. LevelDB reports only the system's error message.
+ * A kind of operating system failure. File systems report it with an error code, and IndexedDB with
+ * an error name. LevelDB only passes on the system's error message.
  */
 interface SystemFailure {
   readonly codes: readonly string[];
@@ -76,8 +77,8 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * Returns whether an error has a known cause in the system, such as a full disk, and is not a
- * problem with the data.
+ * Returns whether an error has a known cause in the operating system, such as a full disk, and does
+ * not concern the data itself.
  */
 export function isSystemFailure(error: unknown): boolean {
   return SYSTEM_FAILURES.some((failure) => isFailure(error, failure));
@@ -91,8 +92,8 @@ export function remedyFor(error: unknown): string {
 
 /**
  * Returns the error that a store reports when `action` fails, for example "open the log in
- * /data/a". A `KontikiError` is returned unchanged. An error with the code `KONTIKI_LOCKED` keeps
- * that code; any other error becomes `KONTIKI_STORE_FAILED`.
+ * /data/a". Returns a `KontikiError` unchanged. Otherwise, the new error has the code
+ * `KONTIKI_LOCKED` if `error` has it, and `KONTIKI_STORE_FAILED` if not.
  */
 export function storeFailure(action: string, error: unknown): KontikiError {
   if (isKontikiError(error)) return error;
@@ -106,8 +107,8 @@ export function storeFailure(action: string, error: unknown): KontikiError {
 }
 
 /**
- * Returns the error for bytes that cannot be decoded although their checksum is correct. Either a
- * newer version wrote these bytes, or they are damaged.
+ * Returns the error for bytes that cannot be decoded even though their checksum is correct. Either
+ * a newer version wrote these bytes, or they are damaged.
  */
 export function undecodable(where: string, what: string, cause: unknown): KontikiError {
   if (!isKontikiError(cause, 'KONTIKI_FORMAT')) return corruptData(where, what, cause);
@@ -118,7 +119,7 @@ export function undecodable(where: string, what: string, cause: unknown): Kontik
   );
 }
 
-/** Returns the error for damage to durable data, which a server cannot repair alone. */
+/** Returns the error for damage to durable data which a server cannot repair on its own. */
 export function corruptData(where: string, what: string, cause?: unknown): KontikiError {
   return new KontikiError(
     'KONTIKI_CORRUPT',

@@ -6,7 +6,7 @@ import { LogStateTracker, type Checkpoint } from './log-state-tracker.js';
 import { checkWhere, movedError } from './moved.js';
 import type { LogRecord } from './record.js';
 
-/** A call that waits until its batch is durable. */
+/** A call that is waiting until its batch is durable. */
 interface Waiting {
   readonly record: LogRecord;
   readonly resolve: () => void;
@@ -25,7 +25,9 @@ export interface GroupCommitOptions {
   readonly onIdle: () => void;
 }
 
-/** Maximum bytes of entries in one batch. A record that is larger forms a batch of its own. */
+/**
+ * Maximum bytes of entries in one batch. A record that exceeds this limit forms a batch of its own.
+ */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -37,7 +39,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   /** The state of the log as callers see it, including the records that are not durable yet. */
   readonly #called = new LogStateTracker();
-  /** Calls whose data is not durable yet. The oldest call is first. */
+  /** Calls whose data is not durable yet, oldest first. */
   #waiting: Waiting[] = [];
   #isWriting = false;
   #written: Promise<void> = Promise.resolve();
@@ -50,7 +52,7 @@ export class GroupCommit {
     this.#options = options;
   }
 
-  /** Sets the state that the log had when it was opened. */
+  /** Sets the initial state to the one that the log had when it was opened. */
   restore(checkpoint: Checkpoint): void {
     this.#called.restore(checkpoint);
   }
@@ -65,12 +67,12 @@ export class GroupCommit {
     return this.#called.base.index;
   }
 
-  /** The index of the last entry, whether it is durable or not. */
+  /** The index of the last entry, durable or not. */
   get last(): number {
     return this.#called.last;
   }
 
-  /** Number of writes that have replaced entries of the log. */
+  /** Number of writes so far that have replaced entries in the log. */
   get replacements(): number {
     return this.#replacements;
   }
@@ -95,8 +97,8 @@ export class GroupCommit {
   }
 
   /**
-   * Returns the entries from `index` on that waiting calls contain. `entries` is undefined if no
-   * waiting call contains `index`. Newer calls have replaced the entries from `until` on.
+   * Returns the entries, from `index` on, in the waiting call that contains `index`; `entries` is
+   * undefined if there is no such call. Newer calls have replaced the entries from `until` on.
    */
   undurable(index: number): { readonly entries: readonly Entry[] | undefined; readonly until: number } {
     let until = Infinity;
@@ -158,7 +160,7 @@ export class GroupCommit {
         const batch = this.#nextBatch();
         const written = this.#options.write(batch.map(({ record }) => record));
         if (written !== undefined) await written;
-        // Another failure may have stopped the log during the write.
+        // Another failure may have stopped the log while the write was in progress.
         if (this.#failed !== undefined) return;
         this.#waiting.splice(0, batch.length);
         for (const { resolve } of batch) resolve();

@@ -1,6 +1,6 @@
 /**
- * Building blocks for Kontiki's own stores and for stores that applications implement: base
- * classes, and the encoding that log stores share.
+ * Building blocks for Kontiki's own stores and for stores that applications implement. They include
+ * base classes, and an encoding for log stores.
  */
 export { AbstractLog, type OpenedLog } from './abstract-log.js';
 export {

@@ -1,9 +1,9 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Manages the opening and closing of a store object. A closed store may be opened again. The class
- * also tracks calls in progress, because `close` must wait for them. `Opened` is the state that
- * exists while the store is open.
+ * Manages the opening and closing of a store object. A closed store may be opened again. Also
+ * tracks calls in progress, because `close` must wait for them. `Opened` is the type of the state
+ * that exists while the store is open.
  */
 export class Lifecycle<Opened> {
   readonly #nameOf: () => string;
@@ -27,8 +27,8 @@ export class Lifecycle<Opened> {
   }
 
   /**
-   * Returns whether `opened` is still the current state, because the store has neither been closed
-   * nor reopened.
+   * Returns whether `opened` is still the current state, because the store has not been closed
+   * since.
    */
   isOpen(opened: Opened): boolean {
     return this.#opened === opened;

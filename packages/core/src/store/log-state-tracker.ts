@@ -7,7 +7,7 @@ import type { LogBase, LogState, LogWrite, Repair } from '../ports/log-store.js'
 import { genesisOf } from '../wire/genesis.js';
 import type { LogRecord } from './record.js';
 
-/** The base of a log from which no entries were compacted. */
+/** The base of a log that has never been compacted. */
 const BLANK_BASE: LogBase = { index: 0, term: 0, membership: undefined, genesis: undefined };
 
 /** The state of a log without its entries, terms and memberships. */
@@ -21,8 +21,9 @@ export interface Checkpoint {
 }
 
 /**
- * Tracks all data that a log store reports when it opens (`LogState`), without storing the entries.
- * A store applies each record to the tracker, both while it reads its data and while it runs.
+ * Tracks everything that a log store reports when it is opened (`LogState`), without storing the
+ * entries. A store applies every record to its tracker, both those that it reads while opening and
+ * those that it writes later.
  */
 export class LogStateTracker {
   #ballot: Ballot | undefined;
@@ -65,8 +66,8 @@ export class LogStateTracker {
   }
 
   /**
-   * Sets the state to a checkpoint. Without `terms`, later records must compact or replace the
-   * entries between the checkpoint's base and last index.
+   * Sets the state to a checkpoint. If `terms` is omitted, later records must compact or replace
+   * all entries between the checkpoint's base and its last index.
    */
   restore(
     { ballot, life, base, last, committed, genesis }: Checkpoint,
@@ -149,7 +150,7 @@ export class LogStateTracker {
     }
     if (base.index <= this.#base.index) return;
     this.#base = base;
-    // After a restore without terms, the first known term may have started before the base.
+    // If `restore` was called without terms, the first known term may have started before the base.
     this.#terms = this.#terms.filter(({ index, term }) => index > base.index && term !== base.term);
     this.#memberships = this.#memberships.filter(({ index }) => index > base.index);
     this.#committed = Math.max(this.#committed, base.index);

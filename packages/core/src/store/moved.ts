@@ -1,13 +1,14 @@
 import { KontikiError } from '../errors.js';
 
 /**
- * Maximum size of the text that `retire` stores, in bytes of UTF-8. This is longer than any path.
+ * Maximum size, in bytes of UTF-8, of the location that `retire` stores. Paths are shorter than
+ * this.
  */
 const MAX_WHERE = 16_384;
 
 /**
- * Returns the error for opening a retired log. `log` is the name of the log with which the error
- * message starts.
+ * Returns the error for opening a retired log. `log` is the log's name, which starts the error
+ * message.
  */
 export function movedError(log: string, where: string): KontikiError {
   return new KontikiError(

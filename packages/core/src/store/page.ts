@@ -2,8 +2,8 @@ import { entryBytes, type Entry } from '../log/entry.js';
 
 /**
  * Resolves with the entries from `from` to `to` that fit into `maxBytes`, but always at least one,
- * like `LogStore.read`. `find` returns entries from an index on, possibly more than fit. It returns
- * no entries if there are no more.
+ * like `LogStore.read`. `find` returns entries from an index on, possibly more than fit. If there
+ * are no more entries, it returns an empty array.
  */
 export async function readPage(
   find: (from: number, to: number, maxBytes: number) => Promise<readonly Entry[]>,

@@ -6,7 +6,7 @@ import { membershipLength, readMembership, writeMembership } from '../wire/membe
 import { protocolError, type Reader } from '../wire/reader.js';
 import { textLength, type Writer } from '../wire/writer.js';
 
-/** A call that changes a log, in the form that stores encode. */
+/** A change to a log, in the form in which stores encode it. */
 export type LogRecord =
   | ({ readonly kind: 'write' } & LogWrite)
   | { readonly kind: 'reset'; readonly base: LogBase }
@@ -19,8 +19,8 @@ const HAS_GENESIS = 16;
 const HAS_LIFE = 32;
 
 /**
- * The data about a server that must survive a crash: its newest ballot, and the identity and number
- * of starts of its store.
+ * A server's data that must survive a crash: its newest ballot, and its store's identity and number
+ * of starts.
  */
 export interface Vitals {
   readonly ballot?: Ballot | undefined;
@@ -28,8 +28,8 @@ export interface Vitals {
 }
 
 /**
- * Returns the number of bytes of encoded vitals. The fields are the term (8 bytes), the candidate
- * if there is a vote, and the store's id and number of starts (8 each).
+ * Returns the encoded size of vitals in bytes. They consist of the term (8 bytes), the candidate if
+ * there is a vote, and the store's id and number of starts (8 each).
  */
 export function vitalsLength({ ballot, life }: Vitals): number {
   const term = ballot === undefined ? 0 : 8;
@@ -38,7 +38,7 @@ export function vitalsLength({ ballot, life }: Vitals): number {
 
 /**
  * Returns the flags of vitals: 1 for a ballot, 2 for a ballot with a vote, 32 for a life. Callers
- * may use the other bits of the byte.
+ * may use the remaining bits of the byte.
  */
 export function vitalsFlags({ ballot, life }: Vitals): number {
   const vote = ballot?.votedFor === undefined ? 0 : HAS_VOTE;
@@ -73,8 +73,8 @@ function readLife(reader: Reader): StoreLife {
 }
 
 /**
- * Returns the number of bytes of an encoded base: flags (1), index and term (8 each), the
- * membership and its index, and the genesis (4).
+ * Returns the encoded size of a base in bytes. It consists of flags (1 byte), index and term (8
+ * each), the membership and its index, and the genesis (4).
  */
 export function baseLength({ membership, genesis }: LogBase): number {
   return (

@@ -3,8 +3,8 @@ import type { SnapshotChecker } from '../wire/snapshot-checker.js';
 import { WriterCalls } from './writer-calls.js';
 
 /**
- * Stores the bytes of one unfinished snapshot after they have been checked. Only `sync` may overlap
- * with calls to `write`.
+ * Stores the bytes of one unfinished snapshot, which have already been checked. Only `sync` may
+ * overlap with calls to `write`.
  */
 export interface SnapshotSink<Location> {
   /** The current location of the snapshot's bytes. */
@@ -17,7 +17,7 @@ export interface SnapshotSink<Location> {
   /** Resolves when all bytes written before this call are durable. */
   sync(): Promise<void>;
   /**
-   * Makes the snapshot durable and visible to later calls of `_open`. Resolves with the snapshot's
+   * Makes the snapshot durable and visible to later calls to `_open`. Resolves with the snapshot's
    * location. `replaced` is the finished snapshot with the same id, which no later `_open` may
    * find.
    */
@@ -31,19 +31,19 @@ export interface SnapshotSink<Location> {
 
 export interface StoreWriterOptions<Location> {
   readonly meta: SnapshotMeta;
-  /** The checker of the snapshot, which has already checked the bytes in the sink. */
+  /** The checker of the snapshot. It has already checked the bytes in the sink. */
   readonly checker: SnapshotChecker;
   readonly sink: SnapshotSink<Location>;
   readonly failure: (error: unknown) => Error;
-  /** Makes the snapshot durable and visible when no other change of the store is in progress. */
+  /** Makes the snapshot durable and visible while no other change to the store is in progress. */
   readonly finish: (info: SnapshotInfo) => Promise<void>;
   /** Called after the snapshot has been aborted or has failed, and the sink has been closed. */
   readonly onDiscarded: () => Promise<void>;
 }
 
 /**
- * The writer that `AbstractSnapshots.create` returns. It checks every byte of a snapshot and then
- * passes the bytes to the sink.
+ * The writer that `AbstractSnapshots.create` returns. It checks every byte of a snapshot before
+ * passing it on to the sink.
  */
 export class StoreWriter<Location> implements SnapshotWriter {
   readonly #options: StoreWriterOptions<Location>;

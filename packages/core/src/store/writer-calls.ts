@@ -10,16 +10,16 @@ export interface WriterCallsOptions {
 }
 
 /**
- * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. This call
- * rejects only after the written bytes have been removed, because its caller may then immediately
- * create the same snapshot again.
+ * Manages the calls of one `SnapshotWriter`. The first failed call ends the writer. The call
+ * rejects only after the written bytes have been removed, so that its caller can immediately create
+ * the same snapshot again.
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
   /** The error for every later call; undefined while calls are accepted. */
   #ended: unknown;
   #isFinished = false;
-  /** A promise that resolves when all calls so far have ended. */
+  /** A promise that resolves when all calls made so far have ended. */
   #calls: Promise<void> = Promise.resolve();
   #discarded: Promise<void> | undefined;
 
@@ -30,7 +30,7 @@ export class WriterCalls {
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#ended !== undefined) return this.#refuse();
     const running = call();
-    // Drop the results. Otherwise each promise would keep the results of all earlier calls in
+    // Drop the results. Otherwise, each promise would keep the results of all earlier calls in
     // memory.
     this.#calls = Promise.allSettled([this.#calls, running]).then(() => {});
     try {
@@ -44,8 +44,8 @@ export class WriterCalls {
   }
 
   /**
-   * Records that the snapshot is durable and visible, so that later calls reject. Called by
-   * `finish`.
+   * Records that the snapshot is durable and visible, so that later calls reject. `finish` calls
+   * this method.
    */
   markFinished(): void {
     this.#isFinished = true;
@@ -60,7 +60,7 @@ export class WriterCalls {
 
   /**
    * Makes later calls to the writer reject with `closed`, and keeps the written bytes. Resolves
-   * when all calls and discards in progress have ended.
+   * when all calls in progress have ended and the bytes of a failed snapshot have been discarded.
    */
   async detach(closed: Error): Promise<void> {
     this.#ended ??= closed;
@@ -74,7 +74,7 @@ export class WriterCalls {
   }
 
   #discard(): Promise<void> {
-    // A call in progress may still finish the snapshot. In that case keep its bytes.
+    // A call in progress may still finish the snapshot, in which case its bytes are kept.
     this.#discarded ??= this.#calls.then(() => (this.#isFinished ? undefined : this.#options.discard()));
     return this.#discarded;
   }

@@ -1,6 +1,6 @@
 /**
- * Lookup tables for CRC-32 (IEEE 802.3, as in zlib). With eight tables, each step processes eight
- * bytes.
+ * Lookup tables for CRC-32 (IEEE 802.3, as in zlib). There are eight tables, so that each step can
+ * process eight bytes.
  */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
 
@@ -32,8 +32,8 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 ];
 
 /**
- * Minimum number of bytes for which the runtime's CRC is called. For fewer bytes, the call costs
- * more than it saves.
+ * Minimum number of bytes for which the runtime's CRC is called. Below that, the call costs more
+ * than it saves.
  */
 const WORTH_A_CALL = 384;
 
@@ -45,13 +45,13 @@ interface Runtime {
 }
 
 /**
- * The CRC function of the runtime; undefined if it has none. Node's function from zlib is four
+ * The runtime's CRC function; undefined if it has none. The function in Node's zlib module is four
  * times as fast as the tables.
  */
 const native = (globalThis as Runtime).process?.getBuiltinModule?.('node:zlib')?.crc32;
 
 /**
- * Returns the checksum of `bytes`, an unsigned 32-bit number. `before` is the checksum of the
+ * Returns the checksum of `bytes`, an unsigned 32-bit number. `before` is the checksum of any
  * preceding bytes.
  */
 export function crc32(bytes: Uint8Array, before = 0): number {

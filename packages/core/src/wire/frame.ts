@@ -13,7 +13,7 @@ import { Writer } from './writer.js';
  * - the message count (4), and the messages.
  *
  * From version 2 on, each message follows its length (4 bytes), so that a server can skip a message
- * that it cannot read. In version 1 such a message makes the whole frame unreadable.
+ * that it cannot read. In version 1, such a message makes the whole frame unreadable.
  *
  * From version 3 on, each message contains the identity of the sender's store. Heartbeat replies
  * also contain the sender's feature level and behavior version. Two servers use the highest version
@@ -31,14 +31,14 @@ export interface VersionRange {
 /** The versions of frames that this server can read and write. */
 export const FRAMING: VersionRange = { min: 1, max: 3 };
 
-/** Default limit of the size of a frame in bytes: 4 MiB. */
+/** Default limit on the size of a frame: 4 MiB. */
 export const MAX_FRAME: number = 4 * 1024 * 1024;
 
 export interface Frame {
   /** The Raft group on this connection; currently always 0. */
   readonly group: number;
   readonly messages: readonly Received[];
-  /** The kinds of the messages that were skipped because this version does not know them. */
+  /** The kinds of messages that were skipped because this version does not know them. */
   readonly skipped: readonly number[];
 }
 
@@ -47,11 +47,11 @@ export interface FrameOptions {
   readonly group?: number | undefined;
   /** The version of the frame to write. Default `FRAMING.max`. */
   readonly version?: number | undefined;
-  /** Memory in which to encode the frame, if it is large enough. */
+  /** Memory to encode the frame into, if it is large enough. */
   readonly memory?: Uint8Array | undefined;
 }
 
-/** Returns the number of bytes of a frame with these messages. */
+/** Returns the size in bytes of a frame with these messages. */
 export function frameLength(messages: readonly Message[], version: number = FRAMING.max): number {
   let length = HEADER;
   for (const message of messages) {
@@ -61,8 +61,8 @@ export function frameLength(messages: readonly Message[], version: number = FRAM
 }
 
 /**
- * Encodes a frame with one buffer, one checksum and one copy of each payload. Leaves out messages
- * that the frame's version does not support.
+ * Encodes a frame, using one buffer and one checksum, and copying each payload only once. Leaves
+ * out messages that the frame's version does not support.
  */
 export function encodeFrame(
   messages: readonly Message[],
@@ -84,7 +84,7 @@ export function encodeFrame(
     writeMessage(writer, message, version);
     if (version > 1) writer.u32At(at, writer.at - at - LENGTH);
   }
-  // A byte that is not written would still contain old data from `memory`.
+  // Any byte that was not written would still contain old data from `memory`.
   invariant(
     writer.at === writer.bytes.length,
     () => `a frame of ${writer.bytes.length} bytes was filled up to ${writer.at}`,

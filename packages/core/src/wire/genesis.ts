@@ -5,8 +5,8 @@ import { textLength, Writer } from './writer.js';
 
 /**
  * Returns the genesis of a cluster: the checksum of its first entry, an unsigned 32-bit number
- * above 0. The genesis lets servers detect that they were bootstrapped with different members.
- * Otherwise their logs would appear to match.
+ * above 0. It lets servers detect that they were bootstrapped with different members. Otherwise,
+ * their logs would appear to match.
  */
 export function genesisOf(first: MembershipEntry): number {
   const writer = new Writer(entriesLength([first]));

@@ -8,7 +8,7 @@ const MAX_SERVERS = 32;
 const MAX_ADDRESS = 512;
 const MAX_METADATA = 1024;
 
-/** Flags for the roles of a server in a membership, combined in one byte. */
+/** Flags for the roles of a server in a membership. They are combined in one byte. */
 const VOTER = 1;
 const OUTGOING = 2;
 const LEARNER = 4;
@@ -25,13 +25,13 @@ const HAS_EPOCH = 2;
 const HAS_LEVEL = 0x8000_0000;
 
 /**
- * Returns the number of bytes of an encoded membership: a count, and the id, address, metadata and
- * role flags of each server. Servers keep their order in the map, so equal memberships have equal
- * bytes.
+ * Returns the encoded size of a membership in bytes. It consists of a count, and the id, address,
+ * metadata and role flags of each server. The servers are in the order of the map, so the same map
+ * always has the same encoding.
  *
  * Above level 0, the highest bit of the count is set. The level (1 byte), revision (8), flags (1)
- * and epoch (16, if there is one) follow the count. The store of each server (8, 0 for none) is the
- * server's last field.
+ * and epoch (16, if there is one) follow the count. The last field of each server is its store (8,
+ * 0 for none).
  */
 export function membershipLength({ level, epoch, servers }: Membership): number {
   let length = level > 0 ? 14 + epoch.length / 2 : 4;
@@ -65,8 +65,7 @@ export function writeMembership(writer: Writer, membership: Membership): void {
 }
 
 /**
- * Reads a membership. Throws `KONTIKI_FORMAT` if its level is higher than the level of this
- * version.
+ * Reads a membership. Throws `KONTIKI_FORMAT` if its level is higher than this version supports.
  */
 export function readMembership(reader: Reader): Membership {
   const first = reader.u32();
@@ -111,7 +110,7 @@ export function readMembership(reader: Reader): Membership {
 
 /**
  * Returns the reason why a membership is too large to encode, as a sentence fragment; undefined if
- * it is not too large.
+ * it fits.
  */
 export function membershipOversize({ servers }: Membership): string | undefined {
   if (servers.size > MAX_SERVERS) return `it has ${servers.size} servers, more than ${MAX_SERVERS}`;

@@ -15,8 +15,8 @@ import { textLength, type Writer } from './writer.js';
  * - from version 3 on, the store and its number of starts (8 each, 0 for none),
  * - the fields of the kind, in the order in which `writeMessage` writes them.
  *
- * Numbers take 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds are
- * reserved for later versions.
+ * Numbers take up 8 bytes, behavior versions 4 bytes, and flags and levels 1 byte. All other kinds
+ * are reserved for later versions.
  */
 const KIND = {
   preVote: 1,
@@ -40,23 +40,26 @@ const KIND = {
 } as const satisfies Record<Message['kind'], number>;
 
 /**
- * The kind of a vote request during a leadership transfer. It has the same fields as other vote
- * requests.
+ * The kind of a vote request during a leadership transfer. It has the same fields as any other vote
+ * request.
  */
 const TRANSFER_VOTE = 17;
 const HEADER = 17;
 /**
- * Size in bytes of the store's id and number of starts, which follow the header from version 3 on.
+ * Size in bytes of the store's id and number of starts. They follow the header from version 3 on.
  */
 const LIFE = 16;
-/** Size in bytes of the level and the behavior in a heartbeat reply, from version 3 on. */
+/**
+ * Size in bytes of the level and the behavior version, which heartbeat replies contain from version
+ * 3 on.
+ */
 const LEVELS = 5;
 /** Size in bytes of the shortest message, which consists of a header and one number. */
 export const MIN_MESSAGE: number = HEADER + 8;
 
 /**
- * Size in bytes of each message after its header, without entries and other parts of variable
- * length.
+ * Size in bytes of each kind of message, not including the header, entries and other
+ * variable-length parts.
  */
 const BODY = {
   preVote: 16,
@@ -79,7 +82,7 @@ const BODY = {
   proposeReply: 29,
 } as const satisfies Record<Message['kind'], number>;
 
-/** The reasons in replies to forwarded proposals, indexed by their number in the encoding. */
+/** The reasons in replies to forwarded proposals, indexed by the number that encodes them. */
 const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
   undefined,
   'notLeader',
@@ -89,16 +92,16 @@ const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
 ];
 
 const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
-/** The highest kinds of messages that frames of versions 1 and 2 may contain. */
+/** The numbers of the highest kinds of messages that frames of versions 1 and 2 may contain. */
 const LAST_OF_VERSION_1 = KIND.snapshotAck;
 const LAST_OF_VERSION_2 = TRANSFER_VOTE;
 
-/** Returns whether this server knows messages of a kind. */
+/** Returns whether this server knows a kind of message. */
 export function isKnownKind(kind: number): boolean {
   return KINDS.has(kind);
 }
 
-/** Returns whether frames of a version may contain a message. */
+/** Returns whether frames of a given version may contain a given message. */
 export function isKnownTo(version: number, message: Message): boolean {
   return version > 2 || kindOf(message) <= (version === 1 ? LAST_OF_VERSION_1 : LAST_OF_VERSION_2);
 }
@@ -107,7 +110,7 @@ function kindOf(message: Message): number {
   return message.kind === 'vote' && message.transfer === true ? TRANSFER_VOTE : KIND[message.kind];
 }
 
-/** Returns the number of bytes of a message, not including the length before the message. */
+/** Returns the encoded size of a message in bytes, not including the length that precedes it. */
 export function messageLength(message: Message, version: number): number {
   const length = HEADER + (version < 3 ? 0 : LIFE) + BODY[message.kind];
   if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? LEVELS : 0);
@@ -201,13 +204,16 @@ export function writeMessage(writer: Writer, message: Message, version: number):
   }
 }
 
-/** Returns whether heartbeat replies in frames of a version contain the level and the behavior. */
+/**
+ * Returns whether heartbeat replies in frames of a given version contain the level and the behavior
+ * version.
+ */
 function hasLevel(version: number): boolean {
   return version > 2;
 }
 
 /**
- * Reads a message. If the message contains an entry or a snapshot of a newer version, returns an
+ * Reads a message. If the message contains an entry or a snapshot from a newer version, returns an
  * `Unreadable` without reading the rest of the message.
  */
 export function readMessage(reader: Reader, version: number): Received {
@@ -343,7 +349,7 @@ function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
   }
 }
 
-/** Returns the `Unreadable` for a message from a newer version. Throws any other error again. */
+/** Returns the `Unreadable` for a message from a newer version. Rethrows any other error. */
 function unreadable(from: Pick<Message, 'term' | 'incarnation'>, error: unknown, index?: number): Unreadable {
   if (!isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
   const reason = error.message;

@@ -2,7 +2,8 @@ import type { Position } from '../log/entry.js';
 import { protocolError, type Reader } from './reader.js';
 
 /**
- * Reads a position. Throws if its term is above `term`, or if only its index or only its term is 0.
+ * Reads a position. Throws if its term is above `term`, or if either its index or its term is 0 but
+ * not both.
  */
 export function position(reader: Reader, term: number): Position {
   const at = { index: reader.u53(), term: upTo(term, reader.u53()) };
@@ -11,8 +12,8 @@ export function position(reader: Reader, term: number): Position {
 }
 
 /**
- * Returns `held`, the term of an entry. Throws if `held` is above `term`, the term of the message,
- * because no server has an entry from a later term than its current term.
+ * Returns `held`, the term of an entry. Throws if it is above `term`, the term of the message,
+ * because no server has an entry from a term after its current one.
  */
 export function upTo(term: number, held: number): number {
   if (held > term) throw protocolError(`A message of term ${term} names an entry of term ${held}.`);

@@ -1,6 +1,6 @@
 import { KontikiError } from '../errors.js';
 
-/** The two hexadecimal digits of each byte. */
+/** The two hexadecimal digits for each value of a byte. */
 const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -10,7 +10,7 @@ export function protocolError(message: string, cause?: unknown): KontikiError {
   return new KontikiError('KONTIKI_PROTOCOL', message, { cause });
 }
 
-/** Returns the error for intact bytes that only a newer version can read. */
+/** Returns the error for bytes that are intact, but that only a newer version can read. */
 export function newerError(what: string): KontikiError {
   return new KontikiError('KONTIKI_FORMAT', `${what} Only a newer version can read it.`);
 }
@@ -25,8 +25,8 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    // Convert the bytes, so that callers get plain Uint8Arrays. A `subarray` of a Buffer would be a
-    // Buffer, whose `slice` shares memory instead of copying.
+    // Convert the bytes so that callers receive a plain Uint8Array. A `subarray` of a Buffer would
+    // be a Buffer, whose `slice` shares memory instead of copying.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -58,7 +58,7 @@ export class Reader {
     return this.#view.getUint32(this.#take(4), true);
   }
 
-  /** Reads a safe integer of at least 0. */
+  /** Reads a non-negative safe integer. */
   u53(): number {
     const at = this.#take(8);
     const high = this.#view.getUint32(at + 4, true);
@@ -72,7 +72,9 @@ export class Reader {
     return value === 1;
   }
 
-  /** Returns a view of the next bytes, not a copy. The view keeps the whole frame in memory. */
+  /**
+   * Returns a view of the next bytes rather than a copy. The view keeps the whole frame in memory.
+   */
   raw(length: number): Uint8Array {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
@@ -86,7 +88,7 @@ export class Reader {
     return digits;
   }
 
-  /** Reads a string of at most `maxBytes` bytes of UTF-8. */
+  /** Reads a UTF-8 string of at most `maxBytes` bytes. */
   text(maxBytes: number): string {
     const length = this.u16();
     if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the limit of ${maxBytes}.`);
@@ -100,7 +102,8 @@ export class Reader {
 
   /**
    * Reads a count of items, each of at least `bytesEach` bytes. Throws if the remaining bytes
-   * cannot contain that many items. So callers can safely allocate memory for the items.
+   * cannot contain that many items. This makes it safe for callers to allocate memory for the
+   * items.
    */
   count(bytesEach: number): number {
     const count = this.u32();
@@ -108,7 +111,7 @@ export class Reader {
     return count;
   }
 
-  /** Throws unless all bytes were read. */
+  /** Throws unless all bytes have been read. */
   end(): void {
     if (this.left > 0) throw protocolError(`${this.left} bytes follow the end.`);
   }

@@ -26,13 +26,13 @@ export const CHUNK_OVERHEAD: number = LENGTH + CHECKSUM;
 /** Size of the trailer of a snapshot in bytes. */
 export const TRAILER: number = 24;
 
-/** Maximum bytes of a chunk: 252 KiB, so that a chunk fits into a frame of 256 KiB. */
+/** Maximum size of a chunk: 252 KiB, so that a chunk fits into a frame of 256 KiB. */
 export const MAX_SNAPSHOT_CHUNK: number = 252 * 1024;
-/** Maximum bytes of state in a chunk. */
+/** Maximum number of bytes of state in a chunk. */
 export const MAX_STATE: number = MAX_SNAPSHOT_CHUNK - CHUNK_OVERHEAD;
 
 export interface SnapshotTrailer {
-  /** Total bytes of state in all chunks of the snapshot. */
+  /** Total size in bytes of the state in all chunks of the snapshot. */
   readonly stored: number;
   /** Size of the state before compression, in bytes. */
   readonly state: number;
@@ -57,14 +57,13 @@ export function readTrailer(bytes: Uint8Array, { compression }: SnapshotHead, of
 const NOTHING = new Uint8Array(0);
 
 /**
- * The part of a snapshot that is being read. A chunk consists of the stages `length`, `state` and
- * `checksum`.
+ * The kinds of parts of a snapshot. A chunk consists of the parts `length`, `state` and `checksum`.
  */
 type Stage = 'prefix' | 'head' | 'length' | 'state' | 'checksum' | 'trailer';
 
 /**
  * Checks the bytes of a snapshot as they arrive, in pieces of any size. Throws `KONTIKI_CORRUPT` or
- * `KONTIKI_FORMAT` at the first invalid part, with its offset. Does not copy state, and keeps at
+ * `KONTIKI_FORMAT` at the first invalid part, with its offset. Does not copy state, and holds at
  * most one chunk of state in memory. Readers and all stores use this class, so every finished
  * snapshot is readable.
  */
@@ -74,14 +73,14 @@ export class SnapshotChecker {
   #trailer: SnapshotTrailer | undefined;
   #offset = 0;
   /**
-   * The offset where the last valid part ends. `#sum` is the checksum and `#stored` the bytes of
-   * state up to this offset.
+   * The offset at which the last valid part ends. `#sum` is the checksum up to this offset, and
+   * `#stored` the number of bytes of state before it.
    */
   #validEnd = 0;
   #sum = 0;
   #stored = 0;
   /**
-   * The current part of the snapshot. The following fields are its collected bytes and, for a
+   * The part of the snapshot that is being read. The fields below hold its bytes so far and, for a
    * chunk, its state, the number of missing bytes, and the checksum so far.
    */
   #stage: Stage = 'prefix';
@@ -92,8 +91,8 @@ export class SnapshotChecker {
   #running = 0;
 
   /**
-   * Creates a checker of snapshots. If `expected` is set, a snapshot with a different description
-   * also causes `KONTIKI_CORRUPT`.
+   * Creates a checker for one snapshot. If `expected` is set, the checker also throws
+   * `KONTIKI_CORRUPT` if the snapshot's description differs from it.
    */
   constructor(expected?: SnapshotMeta) {
     this.#expected = expected;
@@ -105,7 +104,7 @@ export class SnapshotChecker {
     return this.#offset;
   }
 
-  /** The offset where the last valid part ends. */
+  /** The offset at which the last valid part ends. */
   get validEnd(): number {
     return this.#validEnd;
   }
@@ -117,7 +116,7 @@ export class SnapshotChecker {
 
   /**
    * Checks the next bytes of the snapshot. Appends the state of each completed chunk to `states`,
-   * as views of these bytes.
+   * as views of the checked bytes.
    */
   write(bytes: Uint8Array, states?: Uint8Array[]): void {
     for (let at = 0; at < bytes.length;) {
@@ -164,9 +163,7 @@ export class SnapshotChecker {
     return piece.length;
   }
 
-  /**
-   * Processes the current part and starts the next part. Called when the current part is complete.
-   */
+  /** Processes the current part, which is complete, and starts the next one. */
   #advance(field: Uint8Array, states: Uint8Array[] | undefined): void {
     switch (this.#stage) {
       case 'prefix':

@@ -20,7 +20,8 @@ import { textLength, Writer } from './writer.js';
 const MAGIC = new TextEncoder().encode('KONTISNP');
 const VERSION = 1;
 /**
- * Number of bytes up to the end of the length field, which has the same offset in every version.
+ * Number of bytes up to the end of the head's length field. This field has the same offset in every
+ * version.
  */
 export const HEAD_PREFIX = 16;
 const FIXED = HEAD_PREFIX + 52;
@@ -46,7 +47,7 @@ export function corruptSnapshot(offset: number, what: string, cause?: unknown): 
 
 /**
  * Returns the reason why the description of a snapshot is invalid, as a sentence fragment;
- * undefined if the description is valid.
+ * undefined if it is valid.
  */
 function metaFault({ id, cluster, last, membership }: SnapshotMeta): string | undefined {
   if (!ID.test(id)) return `${JSON.stringify(id)} is not an id of 32 hexadecimal digits`;
@@ -84,8 +85,8 @@ export function encodeSnapshotHead(meta: SnapshotMeta, compression = 0): Uint8Ar
 }
 
 /**
- * Returns the length of a snapshot's head, read from its first 16 bytes. The length is within the
- * valid range, but its checksum has not been verified yet.
+ * Returns the length of a snapshot's head, read from its first 16 bytes. The length is checked to
+ * be in the valid range, but the head's checksum has not been verified yet.
  */
 export function snapshotHeadLength(prefix: Uint8Array): number {
   if (prefix.length < HEAD_PREFIX) throw corruptSnapshot(0, `it has only ${prefix.length} bytes`);
@@ -99,7 +100,7 @@ export function snapshotHeadLength(prefix: Uint8Array): number {
 }
 
 /**
- * Reads the head at the start of `bytes` and ignores the bytes after the head. The first
+ * Reads the head at the start of `bytes` and ignores any bytes after it. The first
  * `MAX_SNAPSHOT_HEAD` bytes of a snapshot always contain the whole head. Throws `KONTIKI_CORRUPT`
  * if the head is damaged. Throws `KONTIKI_FORMAT` if the head is intact but was written by a newer
  * version.

@@ -14,13 +14,13 @@ import { corruptSnapshot, encodeSnapshotHead, readSnapshotHead, type SnapshotHea
 import { Writer } from './writer.js';
 
 /**
- * A compression for snapshots. Both methods accept and return pieces of any size, and throw if
- * their source throws.
+ * A compression method for snapshots. Both functions accept and return pieces of any size, and
+ * throw if their input throws.
  */
 export interface SnapshotCompression {
   /**
-   * The number of this compression, which is stored in the snapshot's head. 1 is gzip, 2 to 127 are
-   * reserved for Kontiki, and applications may use 128 to 255.
+   * The number of this compression, which is stored in the snapshot's head. The number 1 is gzip, 2
+   * to 127 are reserved for Kontiki, and applications may use 128 to 255.
    */
   readonly kind: number;
   compress(state: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
@@ -31,8 +31,8 @@ export interface SnapshotEncoding {
   /** The compression of the snapshot's state. Default: none. */
   readonly compression?: SnapshotCompression | undefined;
   /**
-   * Bytes of state in every chunk except for the last. Default and maximum: `MAX_SNAPSHOT_CHUNK`
-   * minus 8.
+   * Number of bytes of state per chunk, except for the last chunk. The default, which is also the
+   * maximum, is `MAX_SNAPSHOT_CHUNK` minus 8.
    */
   readonly chunkBytes?: number | undefined;
 }
@@ -41,9 +41,9 @@ export interface SnapshotEncoding {
 export interface SnapshotSummary extends SnapshotInfo, SnapshotHead, SnapshotTrailer {}
 
 /**
- * Encodes a snapshot of `state`. Yields the head, one piece per chunk of at most
- * `MAX_SNAPSHOT_CHUNK` bytes, and the trailer. Callers may keep the pieces, because `state` is
- * copied. Requests the first piece of `state` only after yielding the head.
+ * Encodes a snapshot of `state`. Yields the head, each chunk (at most `MAX_SNAPSHOT_CHUNK` bytes),
+ * and the trailer as separate pieces. Callers may keep the pieces, because `state` is copied.
+ * Requests the first piece of `state` only after yielding the head.
  */
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
@@ -63,9 +63,10 @@ export async function* encodeSnapshot(
 }
 
 /**
- * Encodes a checked copy of a snapshot with a different description, without decompressing its
- * state. Yields the head, the chunks and the trailer like `encodeSnapshot`. Throws
- * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before the trailer if the original snapshot is damaged.
+ * Checks a snapshot and encodes a copy of it with a different description, without decompressing
+ * its state. Like `encodeSnapshot`, yields the head, the chunks and the trailer. If the original
+ * snapshot is damaged, throws `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` before it would yield the
+ * trailer.
  */
 export async function* rewriteSnapshot(
   bytes: AsyncIterable<Uint8Array>,
@@ -154,7 +155,7 @@ export async function* decodeSnapshot(
   const checker = new SnapshotChecker();
   const chunks = chunksOf(bytes, checker);
   try {
-    // After the first `next` has resolved, the head is known, even if there are no chunks.
+    // Once the first `next` has resolved, the head is known, even if there are no chunks.
     const stored = new Counted(resumed(await chunks.next(), chunks));
     const { compression } = checker.head as SnapshotHead;
     const state = new Counted(compression === 0 ? stored : decompressed(stored, compression, compressions));
@@ -233,8 +234,8 @@ class Counted implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * Checks a complete snapshot without decompressing it, and resolves with its summary. Rejects with
- * `KONTIKI_CORRUPT` or `KONTIKI_FORMAT` like `decodeSnapshot`.
+ * Checks a complete snapshot without decompressing it, and resolves with its summary. Like
+ * `decodeSnapshot`, rejects with `KONTIKI_CORRUPT` or `KONTIKI_FORMAT`.
  */
 export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<SnapshotSummary> {
   const checker = new SnapshotChecker();
@@ -246,7 +247,7 @@ export async function checkSnapshot(bytes: AsyncIterable<Uint8Array>): Promise<S
  * Returns the summary of a snapshot without reading all of its bytes. `start` contains its first
  * `MAX_SNAPSHOT_HEAD` bytes, `end` its last `SNAPSHOT_TRAILER` bytes, and `bytes` is its size.
  * Throws `KONTIKI_CORRUPT` if these values do not belong to the same snapshot. Does not check the
- * bytes between the two ends.
+ * bytes in between.
  */
 export function summarizeSnapshot(start: Uint8Array, end: Uint8Array, bytes: number): SnapshotSummary {
   const head = readSnapshotHead(start);

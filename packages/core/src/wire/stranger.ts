@@ -9,7 +9,7 @@ export function isStranger(self: Identity, other: Identity): boolean {
   return self.cluster !== other.cluster || differ(self.genesis, other.genesis) || differ(self.epoch, other.epoch);
 }
 
-/** Returns whether two optional values are both known and are different. */
+/** Returns whether two optional values are both known but different. */
 function differ<T>(a: T | undefined, b: T | undefined): boolean {
   return a !== undefined && b !== undefined && a !== b;
 }

@@ -2,13 +2,16 @@ import { invariant } from '../invariant.js';
 
 const utf8 = new TextEncoder();
 
-/** Returns the number of bytes of a string in UTF-8, including two bytes for its length. */
+/**
+ * Returns the number of bytes that a string takes up: two bytes for its length, and its UTF-8
+ * encoding.
+ */
 export function textLength(text: string): number {
   return 2 + utf8.encode(text).length;
 }
 
 /**
- * Returns the value of a digit from 0 to f. Every message contains such digits, so avoid the slower
+ * Returns the value of a hexadecimal digit. Every message contains such digits, so avoid the slower
  * `parseInt`.
  */
 function digitAt(digits: string, at: number): number {
@@ -17,8 +20,8 @@ function digitAt(digits: string, at: number): number {
 }
 
 /**
- * Writes values into a buffer of known length. Allocates the buffer once, or uses `memory` if it is
- * large enough. Numbers are little-endian.
+ * Writes values into a buffer of a known length. Allocates the buffer once, or uses `memory` if it
+ * is large enough. Numbers are little-endian.
  */
 export class Writer {
   readonly bytes: Uint8Array;
@@ -49,7 +52,7 @@ export class Writer {
     this.#at += 4;
   }
 
-  /** Writes a safe integer of at least 0, in eight bytes. */
+  /** Writes a non-negative safe integer, in eight bytes. */
   u53(value: number): void {
     invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
     this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
@@ -75,7 +78,7 @@ export class Writer {
     for (let at = 0; at < digits.length; at += 2) this.u8(16 * digitAt(digits, at) + digitAt(digits, at + 1));
   }
 
-  /** Overwrites the 32-bit number at an earlier offset. */
+  /** Overwrites the 32-bit number at an offset that has been written before. */
   u32At(at: number, value: number): void {
     this.#view.setUint32(at, value, true);
   }

@@ -1,6 +1,6 @@
 // Shows that if any system call of a store fails, the store reports the path, the cause and the
-// remedy, and loses no data. A child process opens, uses and closes both stores of a kind under
-// strace, which makes each system call fail in turn.
+// remedy, and loses no data. A child process opens, uses and closes a log and a snapshot store of
+// one kind under strace, which makes each system call fail in turn.
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -8,8 +8,8 @@ import { describe, expect, it } from 'vitest';
 const CHILD = fileURLToPath(new URL('stores-child.mjs', import.meta.url));
 
 /**
- * For each error code, the text in messages that do not contain the code, and the remedy that the
- * stores must report.
+ * For each error code, the text that identifies it in messages without the code, and the remedy
+ * that the stores must report.
  */
 const ERRORS: Readonly<Record<string, readonly [text: string, remedy: string]>> = {
   EIO: ['Input/output error', 'Check the disk and its connection'],
@@ -32,13 +32,16 @@ interface Case {
   readonly injected: string;
   readonly root: string;
   readonly failures: readonly Failure[];
-  /** The index of the last acknowledged entry, and of the last entry that the next start finds. */
+  /**
+   * The index of the last acknowledged entry, and of the last entry that is found at the next
+   * start.
+   */
   readonly acknowledged: number;
   readonly last: number;
 }
 
 async function casesOf(store: string, phase: string): Promise<Case[]> {
-  // With one thread for file operations, system calls are numbered in the same way in every run.
+  // With only one thread for file operations, system calls occur in the same order in every run.
   const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
   const child = spawn(process.execPath, [CHILD, store, phase], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
@@ -51,7 +54,7 @@ async function casesOf(store: string, phase: string): Promise<Case[]> {
     .map((line) => JSON.parse(line) as Case);
 }
 
-/** Returns descriptions of what is wrong with a reported failure. */
+/** Returns descriptions of everything that is wrong with the report of a failure. */
 function problemsOf(store: string, { call, error, root }: Case, { name, codes, message }: Failure): string[] {
   const [text, remedy] = ERRORS[error] as readonly [string, string];
   const problems: string[] = [];
@@ -59,13 +62,13 @@ function problemsOf(store: string, { call, error, root }: Case, { name, codes, m
     if (!parts.some((part) => message.includes(part))) problems.push(`the ${what} is missing`);
   };
   requirePart('path', root);
-  // `Folder` makes these calls and reports the system's errors.
+  // `Folder` makes these calls and passes on the system's errors.
   if (name === 'openFolder') {
     requirePart('cause', error);
     return problems;
   }
-  // If LevelDB cannot list its folder or cannot check that the folder exists, it treats its files
-  // as missing.
+  // If LevelDB cannot list its folder or cannot check that the folder exists, it acts as if its
+  // files were missing.
   if (store === 'level' && (call === 'getdents64' || call === 'access')) {
     requirePart('remedy', call === 'access' ? 'try again' : 'check the disk and try again');
     return problems;
@@ -88,10 +91,10 @@ const probe = spawnSync('strace', ['-o', '/dev/null', '-p', `${process.pid}`, '-
 const attaches = probe.stderr?.includes('attached') === true;
 if (!attaches) console.log(`skipped: strace cannot attach (${probe.error?.message ?? probe.stderr})`);
 
-/** Maximum time in milliseconds. The tests take about a minute on an idle machine. */
+/** Maximum duration of the tests in milliseconds. They take about a minute on an idle machine. */
 const TIMEOUT = 600_000;
 
-/** `FAULTS_ALL=1` runs all phases of both kinds of stores. */
+/** `FAULTS_ALL=1` tests all phases of both kinds of stores. */
 const PHASES = [
   ['fs', 'start', 'during a later start'],
   ['fs', 'run', 'while running'],
@@ -117,7 +120,7 @@ describe.concurrent('stores on a failing disk', { timeout: TIMEOUT }, () => {
       expect(problems).toEqual([]);
       const lost = cases.filter(({ acknowledged, last }) => last < acknowledged);
       expect(lost).toEqual([]);
-      // Each kind of error must have made at least one call fail.
+      // For each kind of error, at least one call must have failed.
       expect(new Set(cases.filter(({ failures }) => failures.length > 0).map(({ error }) => error)).size).toBe(5);
     },
   );

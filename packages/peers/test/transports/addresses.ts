@@ -6,9 +6,9 @@ import { freePort, until } from './servers.js';
 
 const ids = ['a', 'b', 'c'] as const;
 
-/** Shows that servers that announce their addresses are found again after they have moved. */
+/** Shows that servers that announce their addresses can be found again after a move. */
 export function testAddresses(scheme: string, make: (port: number, dial: TransportOptions['dial']) => Transport): void {
-  /** Addresses that the next opened server has learned from other servers. */
+  /** Addresses that the next server to be opened has learned from other servers. */
   let known = new Map<string, string>();
   const addressOf = (cluster: Cluster, id: string): string => `${scheme}://127.0.0.1:${cluster.ports.get(id)}`;
 
@@ -49,11 +49,11 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
       await moving.applied(`${id} has moved`, ...ids);
       await areRecorded(moving);
     }
-    // No operator has changed the membership.
+    // The membership has not been changed by an operator.
     expect(moving.leader?.status().membership?.revision).toBe(0);
   });
 
-  it('servers on new ports find each other if each reaches another server', async () => {
+  it('servers on new ports find each other if each of them can reach one other server', async () => {
     const moving = await cluster();
     for (const id of ids) await moving.close(id);
     for (const id of ids) moving.ports.set(id, await freePort());
@@ -62,13 +62,13 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     await moving.open('b');
     await moving.execute('a leader is known');
     if (moving.leader?.id === 'b') await moving.leader.members.transferLeadership('a');
-    // The last server knows only the current address of b, which is not the leader.
+    // The last server to start knows only the current address of b, which is not the leader.
     known = new Map([['b', addressOf(moving, 'b')]]);
     await moving.open('c');
     await moving.execute('two');
     await moving.applied('two', ...ids);
     await areRecorded(moving);
-    // From this point on, the log contains the addresses.
+    // From now on, the log contains the addresses.
     known = new Map();
     for (const id of ids) await moving.close(id);
     await moving.open(...ids);
@@ -91,7 +91,7 @@ export function testAddresses(scheme: string, make: (port: number, dial: Transpo
     for (const node of moving.nodes.values()) expect(recorded(node)).toEqual(before);
   });
 
-  it('an address that an operator sets is newer than the start of a server', async () => {
+  it('an address set by an operator replaces one that a server announced earlier', async () => {
     const moving = await cluster();
     const other = `${scheme}://localhost:${moving.ports.get('c')}`;
     await until(() => moving.leader !== undefined, 'a leader');

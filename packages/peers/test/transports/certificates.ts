@@ -15,7 +15,9 @@ export { ExtendedKeyUsage };
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Differences from the default certificate, which is valid and names server `a`. */
+/**
+ * Ways in which a certificate differs from the default one, which is valid and names server `a`.
+ */
 export interface CertificateOptions {
   readonly uris?: readonly string[];
   /** DNS names in the certificate. Default: none. */
@@ -23,11 +25,10 @@ export interface CertificateOptions {
   /** IP addresses in the certificate. Default: none. */
   readonly ips?: readonly string[];
   /**
-   * Number of days until the certificate expires, or a negative number for an expired certificate.
-   * Default 1.
+   * Number of days until the certificate expires, negative if it has already expired. Default 1.
    */
   readonly days?: number;
-  /** The roles in which the certificate can be used. Default: both server and client. */
+  /** The roles for which the certificate is valid. Default: both server and client. */
   readonly usages?: readonly ExtendedKeyUsage[];
 }
 
@@ -36,8 +37,8 @@ export class Authority {
   readonly #keys: webcrypto.CryptoKeyPair;
   readonly #certificate: X509Certificate;
   /**
-   * The authority that peers trust. For an intermediate authority, this is the authority that
-   * signed its certificate.
+   * The authority that peers trust. For an intermediate authority, this is the one that signed its
+   * certificate.
    */
   readonly #root: Authority;
 
@@ -107,7 +108,9 @@ export class Authority {
   }
 }
 
-/** Returns the certificate of an authority, with any names for the authority and for its issuer. */
+/**
+ * Returns a certificate for an authority, with arbitrary names for the authority and its issuer.
+ */
 async function link(
   name: string,
   keys: webcrypto.CryptoKeyPair,
@@ -127,22 +130,20 @@ async function link(
 }
 
 /**
- * Returns a certificate that anyone can create. It has the name of one authority, and names the
- * owner of any other certificate as its issuer.
+ * Returns a certificate that anyone can create. It has the name of one authority, and claims to
+ * have been issued by the owner of another certificate.
  */
 export async function forgedLink(name: string, issuer: string): Promise<string> {
   const keys = await generateKeys();
   return (await link(name, keys, issuer, keys)).toString('pem');
 }
 
-/** Returns options for a server, with a certificate that names the server in cluster `c-1`. */
+/** Returns the options of a server, with a certificate that names this server in cluster `c-1`. */
 export async function tlsFor(authority: Authority, id: string): Promise<{ readonly tls: PeerTls }> {
   return { tls: await authority.issue({ uris: [`kontiki://c-1/${id}`] }) };
 }
 
-/**
- * The kinds of authentication, each with the options that a server of the conformance suite uses.
- */
+/** The kinds of authentication, each with the options for a server in the conformance suite. */
 export async function allKinds(): Promise<(readonly [name: string, options: (id: string) => SecurityOptions])[]> {
   const authority = await Authority.create();
   const certificates = new Map<string, PeerTls>();

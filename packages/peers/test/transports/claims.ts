@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { helloHeaders } from '@kontiki/peers';
 import { after } from './servers.js';
 
-/** A server to which the claim is sent. */
+/** A server that receives a claim: a handshake sent in the name of some server. */
 export interface Claimed {
   readonly id: string;
   readonly scheme: string;
@@ -13,8 +13,8 @@ export interface Claimed {
 }
 
 /**
- * Sends the handshake of server `from` with any TLS options, or over plain HTTP if `options` is
- * undefined. Resolves with the response, or with the error if there is none.
+ * Sends a handshake in the name of server `from`, with the given TLS options, or over plain HTTP if
+ * `options` is undefined. Resolves with the response, or with an error if there is no response.
  */
 export async function claim(
   { id, scheme, port }: Claimed,

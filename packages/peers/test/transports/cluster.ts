@@ -9,13 +9,14 @@ class List implements StateMachine<number> {
   }
 }
 
-/** A cluster of servers in this process. Each server has a port of its own. */
+/** A cluster of servers in this process. Each server has its own port. */
 export class Cluster {
   readonly nodes = new Map<string, RaftNode<number>>();
   readonly machines = new Map<string, List>();
   readonly ports = new Map<string, number>();
   /**
-   * Returns the address that a server announces at its start. By default, servers announce nothing.
+   * Returns the address that a server announces when it starts. By default, servers announce
+   * nothing.
    */
   announces: (id: string) => string | undefined = () => undefined;
   readonly #address: (id: string) => string;
@@ -30,7 +31,7 @@ export class Cluster {
     this.#address = address ?? ((id) => `${scheme}://127.0.0.1:${this.ports.get(id)}`);
   }
 
-  /** Writes the first entry of the cluster to the logs of the voters. Learners stay blank. */
+  /** Writes the cluster's first entry to the logs of all voters. Learners stay blank. */
   async bootstrap(voters: readonly string[], learners: readonly string[] = []): Promise<void> {
     const servers: [string, ServerInfo][] = [];
     for (const id of [...voters, ...learners]) {
@@ -75,8 +76,8 @@ export class Cluster {
   }
 
   /**
-   * Proposes a command until a proposal succeeds. If the leader changes during a proposal, the
-   * command may be applied twice.
+   * Proposes a command repeatedly until a proposal succeeds. If the leader changes during a
+   * proposal, the command may be applied twice.
    */
   async execute(text: string): Promise<void> {
     for (let done = false; !done;) {
@@ -89,7 +90,7 @@ export class Cluster {
     }
   }
 
-  /** Resolves when these servers have applied the command. */
+  /** Resolves when the given servers have applied the command. */
   async applied(text: string, ...ids: readonly string[]): Promise<void> {
     await until(
       () => ids.every((id) => this.machines.get(id)?.applied.includes(text)),

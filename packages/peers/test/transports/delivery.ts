@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { append, introduce, numbered, type Started, until } from './servers.js';
 
-/** Shows that messages arrive, or are dropped and logged. */
+/** Shows that messages arrive, or that they are dropped and logged. */
 export function testDelivery(started: Started): void {
   it('a transport delivers messages in order in both directions', async () => {
     const [a, b] = [await started('a'), await started('b')];

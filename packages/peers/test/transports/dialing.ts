@@ -6,11 +6,11 @@ import { after, freePort, type Started, until } from './servers.js';
 const limits = { reconnectMinMs: 1, reconnectMaxMs: 20 };
 
 /**
- * Shows which addresses transports dial, both with the option `dial` and with host names whose
- * addresses change.
+ * Shows which addresses transports dial, both with the option `dial` and with host names that
+ * resolve to new addresses.
  */
 export function testDialing(started: Started): void {
-  it('a transport dials the address that the option dial returns', async () => {
+  it('a transport dials the address that the dial option returns', async () => {
     const b = await started('b');
     const asked: [ServerId, string][] = [];
     const dial = (id: ServerId, address: string): string => {
@@ -23,7 +23,7 @@ export function testDialing(started: Started): void {
     expect(asked).toEqual([['b', 'http://inside.example:1']]);
   });
 
-  it('a transport calls the option dial again for each attempt', async () => {
+  it('a transport calls the dial option again for each attempt', async () => {
     const b = await started('b');
     let target = b.address;
     const a = await started('a', { dial: () => target, limits });
@@ -57,7 +57,7 @@ export function testDialing(started: Started): void {
     },
   );
 
-  it('a transport refuses an option dial that is not a function', async () => {
+  it('a transport refuses a dial option that is not a function', async () => {
     const dial = 'http://127.0.0.1:1' as unknown as () => string;
     await expect(async () => started('a', { dial })).rejects.toMatchObject({
       code: 'KONTIKI_BAD_OPTION',

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { introduce, numbered, type Started, until } from './servers.js';
 
 /**
- * Shows which servers refuse each other. `renewal` matches the log line for a connection that is
+ * Shows which servers refuse each other. `renewal` matches the log message for a connection that is
  * replaced because a server is no longer blank.
  */
 export function testHandshakes(started: Started, renewal?: RegExp): void {

@@ -11,8 +11,8 @@ const MiB = 1024 * KiB;
  */
 export function testLinks(started: Started, { connections: most, ping }: { connections: number; ping: number }): void {
   /**
-   * Starts servers a and b, and a proxy in front of b. Server a dials b through the proxy. Server b
-   * does not know the address of a.
+   * Starts servers a and b, and a proxy in front of b. Server a dials b through this proxy. Server
+   * b does not know a's address.
    */
   async function throughProxy(limits = {}) {
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
@@ -32,7 +32,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     await a.reaches(b);
   });
 
-  it('a message on a broken connection arrives completely or not at all', async () => {
+  it('a message on a broken connection arrives in full or not at all', async () => {
     const { a, b, proxy } = await throughProxy({ reconnectMaxMs: 50 });
     proxy.rate = 64 * KiB;
     let index = 0;
@@ -57,7 +57,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect([...a.lines, ...b.lines].filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  it('a transport keeps a slow connection open while bytes arrive', async () => {
+  it('a transport keeps a slow connection open as long as bytes arrive', async () => {
     const { a, b, proxy } = await throughProxy({ pingIntervalMs: 20 });
     proxy.rate = 4 * KiB;
     const start = performance.now();
@@ -74,13 +74,13 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const before = heldBytes();
     for (let index = 1; index <= 400; index += 1) {
       a.transport.send('b', [append(index, 200 * KiB)]);
-      // Wait until the connection has taken as many messages from the queue as it can.
+      // Wait until the connection has taken all the messages that it can from the queue.
       await new Promise((resolve) => setImmediate(resolve));
     }
     await until(() => a.logged(/queue for this peer is full/), 'the queue to be full');
     a.transport.send('b', [numbered(42)]);
-    // 80 MB have been sent. Memory is used only by the queue, one frame, and the buffers of the
-    // system and the proxy.
+    // 80 MB of messages have been sent. Memory is used only by the queue, one frame, and the
+    // buffers of the system and the proxy.
     expect(heldBytes() - before).toBeLessThan(24 * MiB);
 
     proxy.resume();
@@ -94,7 +94,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
 
   it('an unreachable peer uses almost no memory', async () => {
     const a = await started('a', { limits: { reconnectMaxMs: 50 } });
-    // No server listens on the port of the discard protocol (9).
+    // No server is listening on port 9, which is reserved for the discard protocol.
     a.transport.setPeers(new Map([['b', 'ws://127.0.0.1:9']]));
     const before = heldBytes();
     for (let index = 1; index <= 500; index += 1) {
@@ -120,7 +120,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     expect(order.findIndex(({ message }) => message.kind === 'readIndex')).toBeLessThanOrEqual(2);
   });
 
-  it('a transport dials a returning peer immediately, each time the peer returns', async () => {
+  it('a transport dials a peer immediately each time the peer returns', async () => {
     const limits = { reconnectMinMs: 50, reconnectMaxMs: 600_000 };
     const a = await started('a', { limits, random: () => 1 });
     let b = await started('b');
@@ -128,8 +128,8 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const proxy = await new Proxy(() => port).start();
     a.transport.setPeers(new Map([['b', `http://${proxy.host}`]]));
     await a.reaches(b);
-    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, the delays start at
-    // 100 ms.
+    // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, they start at 100
+    // ms.
     for (const attempts of [5, 4]) {
       await b.transport.close();
       const { connections } = proxy;

@@ -9,8 +9,9 @@ const NOISE = 'noise\r\n\r\n';
 const LARGE = `X: ${'y'.repeat(20_000)}\r\n`;
 
 /**
- * Shows that a transport with its own port counts the requests that Node.js refuses. The transport
- * refuses a valid request that is not from a peer with `status` and `reason`.
+ * Shows that a transport with its own port counts the requests that Node.js refuses. To a valid
+ * request that does not come from a peer, the transport responds with `status`, and counts it under
+ * `reason`.
  */
 export function testRequests(started: Started, status: number, reason: string): void {
   it.each<[string, string, string, number | undefined]>([
@@ -46,7 +47,7 @@ export function testRequests(started: Started, status: number, reason: string): 
     expect(a.transport.refusals).toEqual({ [reason]: 1 });
   });
 
-  it('a client that leaves within a request is not counted', async () => {
+  it('a client that disconnects in the middle of a request is not counted', async () => {
     const a = await started('a');
     const socket = sendRaw(a, 'POST / HTTP/1.1\r\nHost: a\r\n');
     await once(socket, 'connect');
@@ -55,7 +56,7 @@ export function testRequests(started: Started, status: number, reason: string): 
     expect([a.transport.refusals, a.lines]).toEqual([{}, []]);
   });
 
-  it('an invalid request that arrives in many TLS records is counted once', async () => {
+  it('an invalid request that spans many TLS records is counted once', async () => {
     const { tls } = await tlsFor(await Authority.create(), 'a');
     const a = await started('a', { tls });
     const socket = connect({ ...tls, host: '127.0.0.1', port: a.transport.port, checkServerIdentity: () => undefined });

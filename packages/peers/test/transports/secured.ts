@@ -5,8 +5,8 @@ import { type Created, numbered, type TestServer, until } from './servers.js';
 type Secured = Pick<PeerTransport<never>, 'setTls' | 'setSecrets' | 'refusals'>;
 
 /**
- * Returns a server's transport, with the type that has methods for certificates, secrets and
- * refusals.
+ * Returns a server's transport, typed so that its methods for certificates, secrets and refusals
+ * can be called.
  */
 export function secured({ transport }: TestServer): Secured {
   return transport as unknown as Secured;
@@ -16,7 +16,7 @@ export function refusals(server: TestServer): Readonly<Record<string, number>> {
   return secured(server).refusals;
 }
 
-/** Starts servers `a` and `b`, of which `b` dials `a`. */
+/** Starts servers `a` and `b`, and lets `b` dial `a`. */
 export async function startDialing(
   created: Created,
   atA: SecurityOptions,
@@ -35,8 +35,8 @@ export function cannotConnect({ lines }: TestServer): Promise<void> {
 }
 
 /**
- * Checks that `a` refuses `b` for a reason, that `b` reports a failure, and that no message
- * arrives.
+ * Checks that `a` refuses `b` for the given reason, that `b` reports the failure, and that no
+ * message arrives.
  */
 export async function expectRefused([a, b]: [TestServer, TestServer], reason: string): Promise<void> {
   await until(() => (refusals(a)[reason] ?? 0) > 0, `a refusal for the reason ${reason}`);

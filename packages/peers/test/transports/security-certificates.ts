@@ -12,11 +12,11 @@ import { after, type Created, freePort, introduce, numbered, type TestServer, un
 const claimedOf = ({ id, scheme, transport }: TestServer): Claimed => ({ id, scheme, port: transport.port });
 
 /**
- * Shows which clients may connect to a server with certificates, and that no messages from other
- * clients arrive.
+ * Shows which clients may connect to a server with certificates, and that messages from all other
+ * clients do not arrive.
  */
 export function testCertificates(created: Created): void {
-  it('servers with certificates of one authority exchange messages both ways', async () => {
+  it('servers with certificates from one authority exchange messages both ways', async () => {
     const authority = await Authority.create();
     const a = await created('a', await tlsFor(authority, 'a')).start();
     const b = await created('b', await tlsFor(authority, 'b')).start();
@@ -78,14 +78,14 @@ export function testCertificates(created: Created): void {
     expect(a.received).toEqual([]);
   });
 
-  it('a server does not connect to a server with a certificate of another authority', async () => {
+  it('a server does not connect if the certificate is from another authority', async () => {
     const [one, other] = [await Authority.create('one'), await Authority.create('other')];
     const [a, b] = await startDialing(created, await tlsFor(one, 'a'), await tlsFor(other, 'b'));
     await until(() => b.logged(/cannot connect to a: self-signed certificate in/), 'the log line');
     expect(a.received).toEqual([]);
   });
 
-  it('a server refuses a client with a certificate of another authority', async () => {
+  it('a server refuses a client with a certificate from another authority', async () => {
     const [one, other] = [await Authority.create('one'), await Authority.create('other')];
     const a = await created('a', await tlsFor(one, 'a')).start();
     await claim(claimedOf(a), 'b', { ...(await other.issue({ uris: ['kontiki://c-1/b'] })), ca: one.pem });
@@ -108,14 +108,14 @@ export function testCertificates(created: Created): void {
     await until(() => a.logged(/TLS handshake failed \(ERR_SSL_HTTP_REQUEST\)/), 'the log line');
   });
 
-  it('a server with certificates never dials without TLS, for any scheme', async () => {
+  it('a server with certificates always dials with TLS, whatever the scheme', async () => {
     const authority = await Authority.create();
     const [a, b] = await startDialing(created, {}, await tlsFor(authority, 'b'));
     await cannotConnect(b);
     expect([a.received, Object.keys(refusals(a))]).toEqual([[], ['http']]);
   });
 
-  it('setTls replaces the authority while messages flow', async () => {
+  it('setTls replaces the authority while messages are being sent', async () => {
     const [old, next] = [await Authority.create('old'), await Authority.create('next')];
     const both = [old.pem, next.pem];
     const tls = async (authority: Authority, id: string): Promise<PeerTls> => {
@@ -129,7 +129,7 @@ export function testCertificates(created: Created): void {
     secured(a).setTls(await tls(next, 'a'));
     await a.reaches(b);
     secured(a).setTls({ ...(await tls(next, 'a')), ca: next.pem });
-    // From now on, `a` refuses certificates of the old authority.
+    // From now on, `a` refuses certificates from the old authority.
     await claim(claimedOf(a), 'b', await tls(old, 'b'));
     await until(() => refusals(a)['tls'] === 1, 'the refusal');
     secured(b).setTls(await tls(next, 'b'));
@@ -138,7 +138,7 @@ export function testCertificates(created: Created): void {
     await Promise.all([c.reaches(a), c.reaches(b), b.reaches(c)]);
   });
 
-  it('setTls refuses a certificate of another server and keeps the old one', async () => {
+  it('setTls refuses a certificate for another server and keeps the old one', async () => {
     const authority = await Authority.create();
     const a = await created('a', await tlsFor(authority, 'a')).start();
     const { tls } = await tlsFor(authority, 'b');
@@ -168,7 +168,7 @@ export function testCertificates(created: Created): void {
     expect(refusals(a)).toEqual(refused);
   });
 
-  it('the oldest of too many connections in the TLS handshake is closed', async () => {
+  it('the oldest connection is closed if too many are in the TLS handshake', async () => {
     const options = { ...(await tlsFor(await Authority.create(), 'a')), limits: { unidentified: 2 } };
     const a = await created('a', options).start();
     const closed: number[] = [];
@@ -221,7 +221,7 @@ export function testCertificates(created: Created): void {
     expect(sockets).toHaveLength(3);
   });
 
-  it('a client that leaves during the TLS handshake is not counted as refused', async () => {
+  it('a client that disconnects during the TLS handshake is not counted as refused', async () => {
     const a = await created('a', await tlsFor(await Authority.create(), 'a')).start();
     const socket = createConnection(a.transport.port as number, '127.0.0.1');
     await once(socket, 'connect');
@@ -241,7 +241,7 @@ export function testCertificates(created: Created): void {
     await until(() => refusals(a)['tls'] === 1, 'the refusal');
   });
 
-  it('a server accepts a certificate of an intermediate authority', async () => {
+  it('a server accepts a certificate from an intermediate authority', async () => {
     const root = await Authority.create('root');
     const intermediate = await root.intermediate('intermediate');
     const a = await created('a', await tlsFor(root, 'a')).start();

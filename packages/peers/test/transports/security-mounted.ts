@@ -10,7 +10,7 @@ import { claim, type Claimed } from './claims.js';
 import { refusals } from './secured.js';
 import { after, type Started, type TestServer } from './servers.js';
 
-/** Mounts a transport with certificates on an application's server, and returns both. */
+/** Attaches a transport with certificates to an application's server, and returns both. */
 export type Mount = (tls: PeerTls, create: (handler?: RequestListener) => Server) => Promise<[TestServer, Server]>;
 
 /** Shows which clients may connect to a transport on an application's HTTPS server. */
@@ -30,10 +30,7 @@ export function testMounted(started: Started, mount: Mount): void {
     return [a, { id: a.id, scheme: a.scheme, port: (app.address() as AddressInfo).port }];
   }
 
-  /**
-   * Checks that a response contains a reason, or that it contains no reason if the claim was
-   * accepted.
-   */
+  /** Checks that a response contains the given reason, or no reason if the claim was accepted. */
   async function expectAnswer(answer: IncomingMessage | Error, reason: string | undefined): Promise<void> {
     if (answer instanceof Error) throw answer;
     answer.resume();
@@ -43,7 +40,7 @@ export function testMounted(started: Started, mount: Mount): void {
     ]);
   }
 
-  it('an https server of an application accepts a client with a certificate', async () => {
+  it('the HTTPS server of an application accepts a client with a certificate', async () => {
     const authority = await Authority.create();
     const [a, { port }] = await mounted((await tlsFor(authority, 'a')).tls);
     const b = await started('b', await tlsFor(authority, 'b'));
@@ -63,7 +60,7 @@ export function testMounted(started: Started, mount: Mount): void {
     expect([refusals(a), a.received]).toEqual([{ unauthenticated: 1 }, []]);
   });
 
-  it('a mounted transport accepts a certificate of an intermediate authority', async () => {
+  it('a mounted transport accepts a certificate from an intermediate authority', async () => {
     const root = await Authority.create('root');
     const intermediate = await root.intermediate('intermediate');
     const { tls } = await tlsFor(root, 'a');
@@ -77,8 +74,8 @@ export function testMounted(started: Started, mount: Mount): void {
     const [a, to] = await mounted(tls, { ca: [own.pem, other.pem] });
     const foreign = (await tlsFor(other, 'b')).tls;
     await expectAnswer(await claim(to, 'b', { ...foreign, ca: own.pem }), 'unauthenticated');
-    // The certificate of a real server is public. The forged certificate appears to link the real
-    // server's certificate to the foreign certificate.
+    // The certificate of a real server is public, so anyone can send it. With the forged
+    // certificate, it looks as if the real server had issued the foreign certificate.
     const forged = [foreign.cert, await forgedLink('other', 'CN=server'), tls.cert].join('\n');
     await expectAnswer(await claim(to, 'b', { ...foreign, cert: forged, ca: own.pem }), 'unauthenticated');
     expect([refusals(a), a.received]).toEqual([{ unauthenticated: 2 }, []]);

@@ -49,7 +49,7 @@ export function testSecrets(created: Created): void {
     await until(() => a.logged(/TLS handshake failed \(ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC\)/), 'the log line');
   });
 
-  it('a server with a secret does not connect to a server without one', async () => {
+  it('a server with a secret does not connect to a server without a secret', async () => {
     const [a, b] = await startDialing(created, {}, { secrets: [secret()] });
     await cannotConnect(b);
     expect(a.received).toEqual([]);
@@ -72,7 +72,7 @@ export function testSecrets(created: Created): void {
       for (const server of [a, b]) secured(server).setSecrets(secrets);
       await Promise.all([a.reaches(b), b.reaches(a)]);
     }
-    // During the change, servers may dial with either secret.
+    // While the secret is being changed, servers may dial with either the old or the new one.
     for (const [id, key] of [
       ['c', old],
       ['d', next],
@@ -165,7 +165,7 @@ export function testSecrets(created: Created): void {
       await b.reaches(a);
     });
 
-    it('the constructor refuses a key that does not fit the certificate', async () => {
+    it('the constructor refuses a key that does not match the certificate', async () => {
       const authority = await Authority.create();
       const [one, other] = [await authority.issue(), await authority.issue()];
       expect(thrownBy(() => created('a', { tls: { ...one, key: other.key } }))).toMatchObject({

@@ -59,12 +59,14 @@ type Args = [
   identity?: Partial<Identity>,
 ];
 
-/** Creates a server with the transport under test, by default on its own port. */
+/** Creates a server that uses the transport under test, by default on its own port. */
 export type Created = (...args: Args) => TestServer;
 /** Creates a server and starts its transport. */
 export type Started = (...args: Args) => Promise<TestServer>;
 
-/** A server's transport, with its received messages and logged lines. */
+/**
+ * A server's transport, together with the messages that it received and the lines that it logged.
+ */
 export class TestServer<T extends Listening = Listening> extends EventEmitter {
   readonly transport: T;
   readonly received: { from: ServerId; message: Received }[] = [];
@@ -117,8 +119,8 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
   }
 
   /**
-   * Sends messages until one arrives, because a message may be dropped while there is no
-   * connection.
+   * Sends messages until one arrives. A single message is not enough, because it is dropped if
+   * there is no connection yet.
    */
   async reaches(other: TestServer, deadline?: number): Promise<void> {
     const ticket = tickets++;
@@ -131,7 +133,7 @@ export class TestServer<T extends Listening = Listening> extends EventEmitter {
   }
 }
 
-/** Connects to the port of a server and sends bytes. */
+/** Connects to a server's port and sends the given bytes. */
 export function sendRaw({ transport }: TestServer, bytes: Uint8Array | string): Socket {
   const socket = createConnection(transport.port as number, '127.0.0.1');
   after(() => socket.destroy());
@@ -150,8 +152,8 @@ let incarnations = 1;
 let tickets = 1_000_000;
 
 /**
- * Returns a port that was free a moment ago. The membership is written before any server listens,
- * so the addresses are needed in advance.
+ * Returns a port that was free a moment ago. Ports are needed in advance, because the membership
+ * contains the addresses and is written before any server is listening.
  */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -162,7 +164,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Returns a frame with a message of a kind that no version knows, and then message `ticket`. */
+/** Returns a frame with a message of a kind that no version knows, followed by message `ticket`. */
 export function frameOfUnknownKind(ticket: number): Uint8Array {
   const frame = encodeFrame([numbered(0), numbered(ticket)]);
   frame[frameLength([]) + 4] = 99;
@@ -187,7 +189,7 @@ export function append(index: number, bytes: number): Message {
   };
 }
 
-/** Sets the addresses of all other servers on each server. */
+/** Tells each server the addresses of all other servers. */
 export function introduce(...servers: readonly TestServer[]): void {
   for (const server of servers) {
     server.transport.setPeers(new Map(servers.filter((s) => s !== server).map((s) => [s.id, s.address])));
@@ -195,7 +197,8 @@ export function introduce(...servers: readonly TestServer[]): void {
 }
 
 /**
- * A TCP proxy that can stall without closing its connections, like a network that drops packets.
+ * A TCP proxy that can stall without closing its connections, as if the network were dropping
+ * packets.
  */
 export class Proxy {
   readonly #server: Server;
@@ -203,7 +206,7 @@ export class Proxy {
   /** Number of bytes that the proxy has forwarded so far. */
   carried = 0;
   connections = 0;
-  /** Maximum number of bytes to forward every ten milliseconds, in each direction. */
+  /** Maximum number of bytes that the proxy forwards every ten milliseconds in each direction. */
   rate = Infinity;
   #stalled = false;
 
@@ -260,7 +263,7 @@ export class Proxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
-  /** Resumes after `stall`, and forwards the bytes that have not been read yet. */
+  /** Resumes forwarding after `stall`, starting with the bytes that have not been read yet. */
   resume(): void {
     this.#stalled = false;
     for (const socket of this.#sockets) socket.resume();

@@ -22,7 +22,7 @@ export interface ApplierOptions<Result> {
   readonly clock: Clock;
   /**
    * Called after a batch up to position `through` has been applied. `results` contains one result per
-   * command, in order. After a restore there are no entries.
+   * command, in order. After a restore, there are no entries.
    */
   readonly onApplied: (entries: readonly Entry[], through: AppliedPosition, results: readonly Result[]) => void;
   /**
@@ -261,7 +261,7 @@ function faultOf(results: unknown, commands: number): string | undefined {
     return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
   }
   if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // If a result were a promise, the state would change after the caller had received the result.
+  // If a result were a promise, the state could change after the caller had received the result.
   if (results.some(isThenable)) {
     return 'apply returned an array that contains a promise. Await every command, and return one array of results';
   }

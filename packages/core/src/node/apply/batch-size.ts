@@ -1,6 +1,6 @@
 /**
- * Target duration of the commands in one batch, in milliseconds. The fixed cost of a batch is not
- * included.
+ * Target duration of the commands in one batch, in milliseconds, not including the batch's fixed
+ * cost.
  */
 const TARGET_MS = 5;
 /** Number of commands in the first batch. */
@@ -9,11 +9,11 @@ const MAX = 16_384;
 
 /**
  * Chooses the size of each batch from the durations of earlier batches. Batches are also limited to
- * 256 KiB, but that can still be thousands of commands. If each command takes 300 microseconds, the
+ * 256 KiB, but that can still be thousands of commands. If each of them took 300 microseconds, the
  * event loop, reads and `close` would have to wait too long.
  *
  * The model assumes that a batch of n commands takes f + n * p milliseconds. f is a fixed cost,
- * such as a database transaction. Smaller batches would only add more fixed costs, so just n * p is
+ * such as a database transaction. Smaller batches would only add more fixed costs, so only n * p is
  * kept below the target. f is estimated from two consecutive batches of different sizes.
  */
 export class BatchSize {
@@ -32,7 +32,7 @@ export class BatchSize {
     if (n === 0) return;
     const before = this.#previous;
     this.#previous = { n, t };
-    // Two batches of similar sizes show only an upper bound on the fixed cost.
+    // Two batches of similar sizes only reveal an upper bound on the fixed cost.
     if (Math.max(n, before.n) < 1.5 * Math.min(n, before.n)) this.#fixedMs = Math.min(this.#fixedMs, t);
     else {
       const perCommand = Math.max(0, (t - before.t) / (n - before.n));

@@ -3,8 +3,8 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { describe } from '../describe.js';
 
 /**
- * Wraps a state machine to check the return values of its methods, because a program without type
- * checks may return any value. `Applier` checks the results of `apply`.
+ * Wraps a state machine to check the return values of its methods, because an implementation
+ * without type checks may return any value. `Applier` checks the results of `apply`.
  */
 export function checkedMachine<Result>(machine: StateMachine<Result>): StateMachine<Result> {
   return {
@@ -42,7 +42,9 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
   };
 }
 
-/** Yields copies of the state machine's chunks, so that the machine may reuse their memory. */
+/**
+ * Yields copies of the state machine's snapshot chunks, so that the machine may reuse their memory.
+ */
 async function* copiesOf(machine: StateMachine): AsyncIterable<Uint8Array> {
   const chunks: AsyncIterable<unknown> | undefined = machine.snapshot?.();
   if (typeof chunks?.[Symbol.asyncIterator] !== 'function')

@@ -10,7 +10,7 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** A waiting call, of which only the method that runs at its deadline is needed. */
+/** A waiting call, reduced to the method that runs at its deadline. */
 interface Waiting {
   abandon(error: KontikiError): void;
 }
@@ -25,7 +25,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw abortedError(signal);
 }
 
-/** A waiting call, consisting of a promise that settles once and a deadline. */
+/** A waiting call, which consists of a deadline and a promise that settles once. */
 export class Call<T> implements Settlement {
   readonly promise: Promise<T>;
   /** A callback for a call that times out or is aborted. If set, it runs instead of `reject`. */
@@ -33,7 +33,7 @@ export class Call<T> implements Settlement {
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   readonly #settlements: Settlements;
-  /** The group of calls that share this call's deadline. */
+  /** The calls that share this call's deadline. */
   readonly #due: Due;
   #unlisten: (() => void) | undefined;
   #value: T | undefined;
@@ -157,7 +157,7 @@ export class Calls {
   }
 
   /**
-   * Clears all deadlines. From then on, calls settle immediately instead of in a later turn of the
+   * Clears all deadlines. After that, calls settle immediately instead of in a later turn of the
    * event loop.
    */
   stop(): void {
@@ -166,7 +166,7 @@ export class Calls {
     this.#settlements.flush();
   }
 
-  /** Rejects all waiting calls with an error. */
+  /** Rejects all waiting calls with the given error. */
   close(error: KontikiError): void {
     this.stop();
     for (const { calls } of this.#byTick.values()) for (const call of calls) call.abandon(error);
@@ -188,8 +188,8 @@ export class Calls {
         earliest = Math.min(earliest, tick);
         continue;
       }
-      // Abandoning a call removes it from this set. JavaScript allows a Set to change during
-      // iteration.
+      // Abandoning a call removes it from this set, which is safe because JavaScript allows a Set
+      // to change during iteration.
       for (const call of due.calls) {
         text ??= `The call did not finish before its deadline. ${this.#explain()}`.trim();
         call.abandon(new KontikiError('KONTIKI_TIMEOUT', text));

@@ -4,8 +4,8 @@ import type { Raft } from '../../protocol/raft.js';
 import type { Proposal } from './proposal.js';
 
 /**
- * Proposals that were sent in one message, in order. The leader answers all of them in one message,
- * too.
+ * Proposals that were sent in one message, in order. The leader also answers all of them in one
+ * message.
  */
 interface Batch<Result> {
   readonly ticket: number;
@@ -20,7 +20,7 @@ export interface Outcome<Result> {
   readonly result: Result | undefined;
 }
 
-/** Callbacks for the leader's answers to forwarded proposals. */
+/** Callbacks that handle the leader's answers to forwarded proposals. */
 interface Answers<Result> {
   /** Called when the leader has appended a proposal at `position`. */
   appended(proposal: Proposal<Result>, position: Position): void;
@@ -28,16 +28,16 @@ interface Answers<Result> {
 }
 
 /**
- * Maximum number of outcomes in memory. The outcomes of applied entries are kept while answers from
- * the leader are outstanding.
+ * Maximum number of outcomes kept in memory. They are kept while answers from the leader are
+ * outstanding.
  */
 const MAX_OUTCOMES = 10_000;
 
 /**
  * Forwards the proposals of a follower to the leader. Proposals wait until this server knows a
  * leader, and all waiting proposals are sent in as few messages as possible. The leader answers
- * with the positions of their entries. The result of each command comes from this server's state
- * machine, when it applies the entry.
+ * with the positions of the proposals' entries. This server's state machine returns the result of
+ * each command when it applies the entry.
  *
  * A proposal is sent again only after the leader has refused it. A proposal without an answer may
  * have been appended, so it is not sent again.
@@ -48,9 +48,12 @@ export class Forwarding<Result> {
   #waiting = new Set<Proposal<Result>>();
   readonly #sent = new Map<number, Batch<Result>>();
   readonly #batchOf = new Map<Proposal<Result>, Batch<Result>>();
-  /** Outcomes by index, for entries applied while answers from the leader were outstanding. */
+  /**
+   * Outcomes by index, for entries that were applied while answers from the leader were
+   * outstanding.
+   */
   readonly #outcomes = new Map<number, Outcome<Result>>();
-  /** The time until which no proposals are sent, because the leader has just refused proposals. */
+  /** The time before which no proposals are sent, because the leader has just refused proposals. */
   #pausedUntil = 0;
 
   constructor(raft: Raft, answers: Answers<Result>) {
@@ -91,7 +94,9 @@ export class Forwarding<Result> {
     if (batch.length > 0) this.#send(batch);
   }
 
-  /** Forgets a proposal. Returns whether the proposal was sent and is still unanswered. */
+  /**
+   * Removes an abandoned proposal. Returns whether the proposal was sent and is still unanswered.
+   */
   giveUp(proposal: Proposal<Result>): boolean {
     // Remove the proposal, because abandoned proposals would accumulate while there is no leader.
     this.#waiting.delete(proposal);
@@ -108,7 +113,7 @@ export class Forwarding<Result> {
     if (batch === undefined) return;
     if (refused !== undefined) this.#pausedUntil = this.#raft.now + this.#raft.timings.heartbeat;
     batch.proposals.forEach((proposal, i) => {
-      // If the answer has no reason for a refusal, the outcome of the remaining proposals is
+      // If the answer gives no reason for refusing the remaining proposals, their outcome is
       // unknown.
       if ((i >= accepted && refused === undefined) || !this.#batchOf.delete(proposal)) return;
       batch.open -= 1;
@@ -119,8 +124,8 @@ export class Forwarding<Result> {
   }
 
   /**
-   * Stores the outcome of an applied entry, because the leader's answer with the index of this
-   * entry may still be outstanding.
+   * Stores the outcome of an applied entry. The leader may answer only later that this entry
+   * belongs to a forwarded proposal.
    */
   noteApplied({ index, term }: Position, result: Result | undefined): void {
     if (this.#sent.size === 0) return;
@@ -129,7 +134,7 @@ export class Forwarding<Result> {
     for (const oldest of this.#outcomes.keys()) return void this.#outcomes.delete(oldest);
   }
 
-  /** Whether the leader's answers to some forwarded proposals are outstanding. */
+  /** Whether the leader has not yet answered some of the forwarded proposals. */
   get areSent(): boolean {
     return this.#sent.size > 0;
   }

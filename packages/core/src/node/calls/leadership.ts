@@ -27,11 +27,11 @@ export interface NodeParts {
 /**
  * Runs a job on the leader. Waits until this server leads, commits an entry, and calls `run` with a
  * signal and the index of that entry. The index is a fencing token: it is greater than the token of
- * every job that started before. The signal is aborted when this server stops leading. After that,
- * the job runs again the next time this server leads.
+ * every job that started earlier. The signal is aborted when this server stops leading. The job
+ * runs again the next time this server leads.
  *
  * Resolves with the result of a job that finishes while this server leads. Rejects with the error
- * of a job that fails in that time.
+ * of a job that fails while this server leads.
  */
 export async function whileLeader<T>(
   parts: NodeParts,
@@ -82,7 +82,7 @@ function jobSignal(
   return { job: job.signal, stop };
 }
 
-/** Resolves with the position of a new entry that this server has committed as the leader. */
+/** Resolves with the position of a new entry once this server has committed it as the leader. */
 async function commitToken({ raft, operations }: NodeParts, signal: AbortSignal): Promise<Position> {
   for (;;) {
     await operations.until(() => raft.role === 'leader', signal);
@@ -93,8 +93,8 @@ async function commitToken({ raft, operations }: NodeParts, signal: AbortSignal)
       if (!isOver()) return at;
       continue;
     }
-    // This server does not accept entries now. Try again after the next turn, which runs no later
-    // than the next heartbeat.
+    // This server cannot accept entries at the moment. Try again after the next turn, which runs at
+    // the next heartbeat at the latest.
     let turns = 0;
     await operations.until(() => {
       turns += 1;

@@ -7,8 +7,8 @@ import { abortedError, Calls, type CallOptions } from './calls.js';
 export const callOptions: Names<CallOptions> = { signal: true, timeout: true };
 
 /**
- * Returns an error if the options of a call are invalid or its signal is aborted; undefined
- * otherwise. `known` contains the names of all options of the call.
+ * Returns an error if a call's options are invalid or its signal is aborted; undefined otherwise.
+ * `known` contains the names of all options that the call accepts.
  */
 export function refuseOptions(options: CallOptions, known: object = callOptions): KontikiError | undefined {
   if (typeof options !== 'object' || options === null)
@@ -26,8 +26,8 @@ export function refuseOptions(options: CallOptions, known: object = callOptions)
 
 /**
  * Runs a function with a deadline and an abort signal. The call rejects immediately when it times
- * out or is aborted. The signal that was passed to the function is then aborted with the same
- * error, so that the function stops at its next step.
+ * out or is aborted. At the same time, the signal that was passed to the function is aborted with
+ * the same error, so that the function stops at its next step.
  */
 export async function limited<T>(
   calls: Calls,
@@ -51,8 +51,8 @@ export async function limited<T>(
 }
 
 /**
- * Runs a function with a deadline and an abort signal, like `limited`. For calls that do not belong
- * to a node.
+ * Runs a function with a deadline and an abort signal, like `limited`, but for calls that do not
+ * belong to a node.
  */
 export async function limitedAlone<T>(
   options: CallOptions,

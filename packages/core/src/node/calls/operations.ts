@@ -11,7 +11,7 @@ interface Watch {
 
 /**
  * Operations that run within the next turn of the protocol, and conditions that are checked after
- * each turn because calls wait for them.
+ * each turn because calls are waiting for them.
  */
 export class Operations {
   readonly #schedule: () => void;
@@ -23,7 +23,7 @@ export class Operations {
   }
 
   /**
-   * Runs an operation in the next turn and resolves with its return value. Its promise never
+   * Runs an operation in the next turn and resolves with its return value. The promise never
    * settles if the node ends first.
    */
   run<T>(operation: (raft: Raft) => T): Promise<T> {
@@ -35,8 +35,8 @@ export class Operations {
 
   /**
    * Resolves when a condition holds. The condition is checked immediately and after every turn.
-   * Rejects if the condition throws, because it may call a function of the application. Its promise
-   * never settles after `signal` is aborted.
+   * Rejects if the condition throws, because a condition may call application code. The promise
+   * never settles once `signal` is aborted.
    */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;

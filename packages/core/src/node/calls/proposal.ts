@@ -5,7 +5,7 @@ import { badOption, type Names } from '../options.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
-/** The outcome of a committed and applied proposal. */
+/** The outcome of a proposal that has been committed and applied. */
 export interface Applied<Result> {
   readonly index: number;
   readonly term: number;
@@ -15,7 +15,9 @@ export interface Applied<Result> {
 
 /** Options for `propose`. */
 export interface ProposeOptions extends CallOptions {
-  /** Whether a server that is not the leader forwards the command to the leader. Default true. */
+  /**
+   * Whether to forward the command to the leader if this server is not the leader. Default true.
+   */
   readonly forward?: boolean | undefined;
 }
 

@@ -8,7 +8,7 @@ import type { Applied, Proposal } from './proposal.js';
 import { refusalError } from './refusals.js';
 
 /**
- * Returns the error for a proposal that may have been appended, but whose outcome this node cannot
+ * Returns the error for a proposal that may have been appended and whose outcome this node cannot
  * determine.
  */
 function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
@@ -22,38 +22,37 @@ function unknownOutcome(cause: unknown, happened = 'appended'): KontikiError {
 const SENT = 'sent to the leader';
 
 /**
- * The proposals of this node, in three stages. Queued proposals wait for the next turn. If this
- * server is not the leader, they are then forwarded to the leader. Appended proposals wait for
- * their outcome.
+ * The proposals of this node, in three stages. Queued proposals wait for the next turn. On a server
+ * that is not the leader, forwarded proposals wait for an answer from the leader. Appended
+ * proposals wait for their outcome.
  *
- * If this server loses its leadership or truncates the entry, the outcome is still open: another
- * server may have the entry and commit it. Only committed entries decide the outcome. The terms in
- * a log never decrease. So a committed entry excludes lower terms at and after its index, and
- * higher terms at and before its index.
+ * If this server loses its leadership or truncates a proposal's entry, the outcome is still open:
+ * another server may have the entry and commit it. Only committed entries decide the outcome. The
+ * terms in a log never decrease. So a committed entry rules out lower terms at and after its index,
+ * and higher terms at and before it.
  */
 export class Proposals<Result> {
   readonly #raft: Raft;
   readonly #situation: () => string;
   #queued: Proposal<Result>[] = [];
-  /** Total bytes of the proposals whose position is not known yet. */
+  /** Total size in bytes of the proposals whose position is not known yet. */
   #queuedBytes = 0;
   readonly #forwarding: Forwarding<Result>;
   /**
-   * The error for proposals that would have to wait for a leader; undefined while such waiting is
-   * allowed.
+   * The error for proposals that would have to wait for a leader; undefined while they may wait.
    */
   #closing: KontikiError | undefined;
   /**
-   * Appended proposals by term, then by index. A server may be the leader in two terms and append
-   * an entry at the same index in both.
+   * Appended proposals by term, then by index. A server may lead in two terms, and append an entry
+   * at the same index in both of them.
    */
   readonly #appended = new Map<number, Map<number, Call<Applied<Result>>>>();
   /** The newest position of an appended proposal. */
   #newest: Position = { index: 0, term: 0 };
 
   /**
-   * Creates the queue of a node's proposals. `situation` returns sentences that describe why this server cannot accept a proposal
-   * now.
+   * Creates the collection of a node's proposals. `situation` returns sentences that describe why
+   * this server cannot accept a proposal now.
    */
   constructor(raft: Raft, situation: () => string) {
     this.#raft = raft;
@@ -83,7 +82,7 @@ export class Proposals<Result> {
   }
 
   /**
-   * Whether some proposal has no outcome yet. Includes queued, appended and forwarded proposals,
+   * Whether any proposal still has no outcome. Includes queued, appended and forwarded proposals,
    * but not those that wait for a leader.
    */
   get areWaiting(): boolean {
@@ -92,7 +91,7 @@ export class Proposals<Result> {
     return false;
   }
 
-  /** Proposes all queued commands, or forwards them to the leader. */
+  /** Appends all queued commands if this server leads; otherwise, forwards them to the leader. */
   proposeQueued(): void {
     const { role, transferTarget } = this.#raft;
     if (role === 'leader' && transferTarget === undefined)
@@ -114,7 +113,10 @@ export class Proposals<Result> {
     for (const reply of replies) this.#forwarding.answered(reply);
   }
 
-  /** Rejects all proposals that wait for a leader, and later proposals that would have to wait. */
+  /**
+   * Rejects all proposals that are waiting for a leader, and every later proposal that would have
+   * to wait.
+   */
   stopWaiting(error: KontikiError): void {
     this.#closing = error;
     for (const proposal of this.#forwarding.takeWaiting()) this.#reject(proposal, error);
@@ -134,8 +136,8 @@ export class Proposals<Result> {
 
   /**
    * Settles the proposals whose outcome follows from a snapshot that replaced the log up to `last`.
-   * The outcome of the other proposals up to `last` is unknown, because the snapshot does not
-   * contain the entries.
+   * The outcome of all other proposals up to `last` is unknown, because a snapshot contains no
+   * entries.
    */
   passSnapshot(last: Position): void {
     this.#ruleOut(last);
@@ -149,8 +151,8 @@ export class Proposals<Result> {
   }
 
   /**
-   * Rejects all proposals because the node stops. Queued proposals were never appended. The outcome
-   * of appended proposals is unknown.
+   * Rejects all proposals because the node is stopping. Queued proposals were never appended. The
+   * outcome of appended proposals is unknown.
    */
   abandon(refused: KontikiError): void {
     for (const { call, abandoned, position } of this.#queued) {
@@ -197,7 +199,7 @@ export class Proposals<Result> {
     else this.#forwarding.add(proposal);
   }
 
-  /** Waits for the outcome of an appended entry. The entry may already be applied. */
+  /** Waits for the outcome of an appended entry. The entry may already have been applied. */
   #appendedAt(proposal: Proposal<Result>, position: Position): void {
     const { data, call } = proposal;
     const { index, term } = position;
@@ -211,19 +213,22 @@ export class Proposals<Result> {
     else call.rejectWith(() => replaced(position, { index, term: outcome.term }));
   }
 
-  /** Adds an appended proposal to the proposals of its term, in ascending order of index. */
+  /**
+   * Adds an appended proposal to the list of proposals of its term, which is in ascending order of
+   * index.
+   */
   #wait({ index, term }: Position, call: Call<Applied<Result>>): void {
     const newest = this.#newest;
     const isLast = term > newest.term || (term === newest.term && index > newest.index);
     const calls = this.#callsOf(term).set(index, call);
     if (isLast) this.#newest = { index, term };
-    // The answers to forwarded proposals may arrive in a different order.
+    // Answers to forwarded proposals may arrive out of order.
     else this.#appended.set(term, new Map([...calls].sort(([a], [b]) => a - b)));
   }
 
   /**
-   * Rejects the proposals that can never be committed, because a different entry is committed at
-   * `committed`.
+   * Rejects the proposals that can never be committed, because a different entry has been committed
+   * at `committed`.
    */
   #ruleOut(committed: Position): void {
     for (const [term, calls] of this.#appended) {

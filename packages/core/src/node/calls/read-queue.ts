@@ -8,13 +8,13 @@ import { isThenable } from '../thenable.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
-/** Maximum number of waiting reads, which limits their memory. */
+/** Maximum number of waiting reads. This bounds the memory that they use. */
 const MAX_WAITING = 65_536;
 
 /** Maximum time to serve reads, in milliseconds, before yielding to messages and timers. */
 const SLICE_MS = 5;
 
-/** A waiting read, with callbacks that settle its call. */
+/** A waiting read, with the callbacks that settle its call. */
 interface WaitingRead {
   readonly ticket: number;
   /**
@@ -31,15 +31,15 @@ interface WaitingRead {
 export interface ReadOptions extends CallOptions {
   /**
    * The consistency of the read.
-   * - `linearizable` (default): a quorum confirms the read. So the read sees every command that was
+   * - `linearizable` (default): a quorum confirms the read, so the read sees every command that was
    *   acknowledged on any server before the read started.
    * - `local`: the read sees this server's state, which may be out of date.
    */
   readonly consistency?: 'linearizable' | 'local' | undefined;
   /**
-   * The index up to which this server must have applied entries before the read runs. Default 0. If
-   * this is the index of an earlier write or read, a read on another server never goes back in
-   * time.
+   * The index up to which this server must have applied entries before the read runs. Default 0.
+   * Pass the index of an earlier write or read to make sure that a read on another server does not
+   * return older data.
    */
   readonly minIndex?: number | undefined;
 }
@@ -66,8 +66,8 @@ export function serveRead<T>(call: Call<T>, read: Read<T>, at: AppliedPosition):
   try {
     const value = read(at);
     if (isThenable(value)) {
-      // The state may change while an asynchronous function waits, so such a function is not
-      // allowed. This handler prevents an unhandled rejection of its promise.
+      // Asynchronous functions are not allowed, because the state may change while they wait. This
+      // handler prevents an unhandled rejection of the function's promise.
       value.then(undefined, () => {});
       call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
     } else call.resolve(value);
@@ -82,9 +82,9 @@ export function serveRead<T>(call: Call<T>, read: Read<T>, at: AppliedPosition):
  */
 export class ReadQueue {
   readonly #clock: Clock;
-  /** Unconfirmed reads in ascending order of ticket. */
+  /** Unconfirmed reads, in ascending order of their number (`ticket`). */
   readonly #asked = new Map<number, WaitingRead>();
-  /** Confirmed reads by the index up to which entries must be applied first. */
+  /** Confirmed reads, by the index up to which entries must be applied before they run. */
   readonly #confirmed = new Map<number, Set<WaitingRead>>();
   #size = 0;
 
@@ -103,14 +103,14 @@ export class ReadQueue {
   }
 
   /**
-   * Adds a local read, which runs as soon as entries up to `minIndex` are applied and no batch is
-   * being applied.
+   * Adds a local read. It runs as soon as the entries up to `minIndex` have been applied and no
+   * batch is in progress.
    */
   addLocal<T>(call: Call<T>, read: Read<T>, minIndex = 0): void {
     this.#addConfirmed(this.#waiting(0, call, read, minIndex), minIndex);
   }
 
-  /** Records that a quorum has confirmed every read up to `ticket`. */
+  /** Records that a quorum has confirmed all reads with a number up to `ticket`. */
   confirm({ ticket, index }: ReadsReady): void {
     for (const waiting of this.#asked.values()) {
       if (waiting.ticket > ticket) break;
@@ -120,8 +120,8 @@ export class ReadQueue {
   }
 
   /**
-   * Runs the confirmed reads with an index up to the last applied entry, whose position is `at`.
-   * Returns whether the time slice ended before all of these reads had run.
+   * Runs the confirmed reads that need no entries after `at`, the position of the last applied
+   * entry. Returns whether the time slice ended before all of these reads had run.
    */
   serve(at: AppliedPosition): boolean {
     const until = this.#clock.now() + SLICE_MS;
@@ -171,7 +171,7 @@ export class ReadQueue {
 
   /** Removes a read in constant time, because thousands of reads may time out together. */
   #remove(waiting: WaitingRead): void {
-    // A read's function may abort the read's own call while it runs.
+    // While it runs, a read's function may abort its own call.
     if (!waiting.isWaiting) return;
     waiting.isWaiting = false;
     this.#size -= 1;

@@ -3,7 +3,9 @@ import type { ProposalRefusal } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
 import { leaderOf } from '../status.js';
 
-/** Returns the error for a refused proposal. `situation` explains why no leader is known. */
+/**
+ * Returns the error for a refused proposal. `situation` explains why this server knows no leader.
+ */
 export function refusalError(raft: Raft, why: ProposalRefusal, situation: () => string): KontikiError {
   switch (why) {
     case 'notLeader': {

@@ -3,7 +3,7 @@ import type { Clock } from '../../ports/clock.js';
 /** Maximum number of promises that settle in one turn of the event loop. */
 const MAX_PER_TURN = 256;
 
-/** A promise whose outcome is known but which has not settled yet. */
+/** A promise that has not settled yet, although its outcome is known. */
 export interface Settlement {
   /** Resolves or rejects the promise. */
   settle(): void;
@@ -11,8 +11,8 @@ export interface Settlement {
 
 /**
  * Settles promises in call order, and limits how many of them settle in one turn of the event loop.
- * One entry or one deadline may settle thousands of calls. The code of all their callers would
- * delay messages and timers if it ran in one turn.
+ * One entry or one deadline may settle thousands of calls. If the code of all these callers ran in
+ * one turn, it would delay messages and timers.
  */
 export class Settlements {
   readonly #clock: Clock;
@@ -33,8 +33,8 @@ export class Settlements {
       if (this.#waiting.length === 1) this.#clock.defer(() => this.#continue());
       return;
     }
-    // The callback runs as soon as the current code has finished. So the count includes only
-    // settlements caused by the current code.
+    // The callback runs as soon as the current code has finished. So the count includes only the
+    // settlements that the current code caused.
     if (this.#ran === 0) void Promise.resolve().then(() => this.#reset());
     this.#ran += 1;
     settlement.settle();

@@ -6,7 +6,7 @@ import { leaderOf } from '../status.js';
 import type { Emitter } from './emitter.js';
 import type { NodeEvents } from './events.js';
 
-/** The state of the server that was last reported to listeners. */
+/** The state of this server as last reported to listeners. */
 interface Reported {
   readonly role: RoleName;
   readonly leader: ServerId | undefined;
@@ -20,9 +20,9 @@ function read({ role, leader, ballot, log, diskStalled: stalled }: Raft): Report
 }
 
 /**
- * An increase of the term in one turn that elections cannot explain. A peer with damaged memory or
- * a bug may send such a term. The server must accept the term anyway, because it cannot be
- * distinguished from a real term.
+ * An increase of the term by more than this in one turn is reported, because elections cannot
+ * explain it. Such a term may come from a peer with damaged memory or a bug. The server must accept
+ * it anyway, because it looks like a genuine term.
  */
 const TERM_JUMP = 1_000;
 

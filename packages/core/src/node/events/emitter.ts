@@ -12,8 +12,8 @@ export interface ListenerOptions {
 const listenerOptions: Names<ListenerOptions> = { signal: true };
 
 /**
- * Throws `KONTIKI_BAD_OPTION` if options are invalid. `known` contains the names of all options. An
- * aborted signal is valid: the caller then adds nothing.
+ * Throws `KONTIKI_BAD_OPTION` if the options are invalid. `known` contains the names of all
+ * options. A signal that is already aborted is valid, but the caller then adds no listener.
  */
 export function checkListenerOptions(options: ListenerOptions, known: object = listenerOptions): void {
   const refused = refuseOptions(options, known);
@@ -46,7 +46,7 @@ export class Emitter<Events extends object> {
     if (typeof listener !== 'function') throw badOption(`A listener must be a function, not ${describe(listener)}.`);
     checkListenerOptions(options);
     const { signal } = options;
-    // Each call adds a separate listener, even if the function is the same.
+    // Each call adds a separate listener, even if the same function is passed again.
     const own = (event: Events[Name]): void => listener(event);
     const remove = (): void => {
       listeners.delete(own);
@@ -58,7 +58,10 @@ export class Emitter<Events extends object> {
     return remove;
   }
 
-  /** Resolves with the next event of this name. Never resolves if the signal is aborted first. */
+  /**
+   * Resolves the next time an event with this name is emitted. Never settles if the signal is
+   * aborted first.
+   */
   next<Name extends keyof Events>(name: Name, signal: AbortSignal): Promise<Events[Name]> {
     return new Promise((resolve) => {
       const remove = this.on(
@@ -74,7 +77,7 @@ export class Emitter<Events extends object> {
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     const listeners = this.#listenersOf(name);
-    // Most events in most turns have no listener.
+    // In most turns, most events have no listener.
     if (listeners.size === 0) return;
     for (const listener of [...listeners] as ((event: Events[Name]) => void)[]) {
       try {

@@ -16,8 +16,8 @@ export interface NodeEvents {
     readonly error?: Error | undefined;
   };
   /**
-   * Emitted when this server learns of a different leader or no longer knows a leader. In the
-   * latter case, `leader` is undefined.
+   * Emitted when this server learns of a different leader or no longer knows one. In the latter
+   * case, `leader` is undefined.
    */
   leader: { readonly leader: Leader | undefined; readonly term: number };
   term: { readonly term: number; readonly previous: number };
@@ -27,11 +27,11 @@ export interface NodeEvents {
   commit: { readonly index: number };
   /** Emitted when entries up to `index` are applied on this server. */
   apply: { readonly index: number };
-  /** Emitted when the disk becomes too full for another log segment, or has room again. */
+  /** Emitted when the disk becomes too full for another log segment, or has enough room again. */
   full: { readonly full: boolean };
   /**
-   * Emitted when the disk has not finished a write for several election timeouts, or finishes
-   * writes again.
+   * Emitted when the disk has not finished any write for several election timeouts, and again when
+   * it recovers.
    */
   stalled: { readonly stalled: boolean };
   /**
@@ -40,8 +40,8 @@ export interface NodeEvents {
    */
   snapshot: { readonly index: number; readonly bytes: number };
   /**
-   * Emitted while this leader sends a snapshot to `peer`, which has acknowledged `bytes` of
-   * `total`.
+   * Emitted while this server, as the leader, sends a snapshot to `peer`, which has acknowledged
+   * `bytes` of `total`.
    */
   snapshotSending: SnapshotProgress & { readonly peer: ServerId };
   /** Emitted while this server receives a snapshot from the leader. */

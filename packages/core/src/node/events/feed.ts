@@ -11,9 +11,11 @@ import { checkListenerOptions, type Emitter, type ListenerOptions } from './emit
 import type { NodeEvents } from './events.js';
 import { interruptible } from './interruptible.js';
 
-/** Options of `committed`. */
+/** Options for `committed`. */
 export interface FeedOptions extends ListenerOptions {
-  /** The index of the first entry. Default: the entry after the last applied one. */
+  /**
+   * The index of the first entry to return. Default: that of the entry after the last applied one.
+   */
   readonly from?: number | undefined;
 }
 
@@ -24,18 +26,20 @@ export interface Committed<Result> extends Position {
   /** A copy of the command. */
   readonly data: Uint8Array;
   /**
-   * The state machine's result. Missing if the command was applied before the feed was opened, or
-   * if the consumer is more than 256 commands behind.
+   * The state machine's result. Absent if the command was applied before the feed was opened, or if
+   * the consumer is more than 256 commands behind.
    */
   readonly result?: Result;
 }
 
-/** Maximum number of results in memory. Consumers that are further behind receive no results. */
+/**
+ * Maximum number of results kept in memory. Consumers that are further behind receive no results.
+ */
 const MAX_RESULTS = 256;
 /** Maximum bytes of entries that a feed reads at once. */
 const PAGE_BYTES = 256 * 1024;
 
-/** The parts of a node that feeds use. */
+/** The parts of a node that its feeds use. */
 interface FeedParts {
   readonly log: RaftLog;
   readonly store: Pick<LogStore, 'read'>;
@@ -44,7 +48,8 @@ interface FeedParts {
 
 /**
  * The feeds of a node, which iterate over applied commands. A feed reads commands from the log, so
- * a slow consumer costs no memory. Only the newest results are kept while a feed is open.
+ * slow consumers take up no memory. Only the newest results are kept, and only while a feed is
+ * open.
  */
 export class Feeds<Result> {
   readonly #parts: FeedParts;
@@ -109,7 +114,7 @@ export class Feeds<Result> {
     return this.#results.has(index) ? { ...applied, result: this.#results.get(index) as Result } : applied;
   }
 
-  /** Returns entries from `next` on, at least one. */
+  /** Returns at least one entry, from `next` on. */
   async #page(next: number): Promise<readonly Entry[]> {
     const { log, store } = this.#parts;
     const held = log.slice(next, log.applied, PAGE_BYTES)?.entries;
@@ -129,7 +134,7 @@ export class Feeds<Result> {
     );
   }
 
-  /** Resolves after the next batch was applied, when the node ends, or when a signal is aborted. */
+  /** Resolves when the next batch has been applied, the node ends, or the signal is aborted. */
   async #nextApply(signals: readonly (AbortSignal | undefined)[]): Promise<void> {
     const stop = new AbortController();
     const options = { signal: stop.signal };

@@ -1,6 +1,6 @@
 /**
- * Returns a generator whose `return` also ends a pending `next`. Otherwise `return` would wait for
- * the next value. `start` gets a signal that `return` aborts.
+ * Returns a generator whose `return` also ends a pending `next`. Otherwise, `return` would have to
+ * wait for the next value. `start` receives a signal, which `return` aborts.
  */
 export function interruptible<T>(
   start: (stop: AbortSignal) => AsyncGenerator<T, void, void>,

@@ -1,7 +1,7 @@
 import type { Logger } from '../../ports/logger.js';
 import type { Report } from '../../protocol/output.js';
 
-/** Logs a report from the protocol in words for operators. */
+/** Logs a report from the protocol in terms that operators understand. */
 export function logReport(logger: Logger, report: Report): void {
   switch (report.kind) {
     case 'steppedDown':

@@ -7,10 +7,13 @@ import { checkListenerOptions, type Emitter, type ListenerOptions } from './emit
 import type { NodeEvents } from './events.js';
 import { interruptible } from './interruptible.js';
 
-/** The events that describe a current value. A watcher receives that value first. */
+/**
+ * The events that report a new value of something, such as the leader. A watcher receives the
+ * current value first.
+ */
 export type Watchable = 'state' | 'leader' | 'term' | 'membership' | 'commit' | 'apply' | 'full' | 'stalled';
 
-/** Returns the current value of each watchable event; undefined if there is none yet. */
+/** Returns the current value of each of these events; undefined if there is no value yet. */
 const current: { readonly [Name in Watchable]: (raft: Raft) => NodeEvents[Name] | undefined } = {
   state: ({ role }) => ({ role, previous: role }),
   leader: (raft) => ({ leader: leaderOf(raft), term: raft.ballot.term }),
@@ -25,7 +28,10 @@ const current: { readonly [Name in Watchable]: (raft: Raft) => NodeEvents[Name] 
   stalled: ({ diskStalled: stalled }) => ({ stalled }),
 };
 
-/** Throws `KONTIKI_BAD_OPTION` if an event has no current value, or if the options are invalid. */
+/**
+ * Throws `KONTIKI_BAD_OPTION` if there is no current value for an event, or if the options are
+ * invalid.
+ */
 function checkWatch(name: unknown, options: ListenerOptions): void {
   checkListenerOptions(options);
   if (typeof name === 'string' && Object.hasOwn(current, name)) return;
@@ -34,9 +40,9 @@ function checkWatch(name: unknown, options: ListenerOptions): void {
 
 /**
  * Yields the current value of an event, and then each new value. A slow consumer receives only the
- * newest value, so the memory of a watcher is bounded. Ends when the node ends. Rejects with
- * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if the event has no
- * current value.
+ * newest value, so a watcher uses a bounded amount of memory. Ends when the node ends. Rejects with
+ * `KONTIKI_ABORTED` when the signal is aborted. Throws `KONTIKI_BAD_OPTION` if there is no current
+ * value for the event.
  */
 export function watch<Name extends Watchable>(
   events: Emitter<NodeEvents>,

@@ -9,10 +9,10 @@ import type { Operations } from '../calls/operations.js';
  */
 const MAX_ROUNDS = 10;
 
-/** The progress of a new server that receives the leader's log. */
+/** The progress of a new server that is receiving the leader's log. */
 export interface CatchUpProgress {
   readonly id: ServerId;
-  /** The index up to which the leader's log is durable on the new server. */
+  /** The index up to which the new server has stored the leader's log durably. */
   readonly match: number;
   /** The last index of the leader's log. */
   readonly last: number;
@@ -27,10 +27,10 @@ interface Learner {
 }
 
 /**
- * Waits until a learner has received the leader's log. The wait consists of rounds. A round ends
- * when the learner has all entries that were in the log at the start of the round. A round that
- * takes less than an election timeout is the last round (thesis §4.2.1). Returns false if this
- * server is no longer the leader.
+ * Waits until a learner has received the leader's log. The wait is divided into rounds. A round
+ * ends when the learner has all entries that were in the log when the round started. The last round
+ * is the first one that takes less than an election timeout (thesis §4.2.1). Resolves with false if
+ * this server is no longer the leader.
  */
 export async function catchUp(
   operations: Operations,

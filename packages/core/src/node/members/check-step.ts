@@ -11,7 +11,7 @@ const KINDS: readonly MembershipStep['kind'][] = [
   'setMetadata',
 ];
 
-/** Throws `KONTIKI_BAD_OPTION` if a step does not have the form that its type requires. */
+/** Throws `KONTIKI_BAD_OPTION` if the fields of a step do not match its type. */
 export function checkStep(step: MembershipStep): void {
   const { kind, id, ...info } = (step ?? {}) as Partial<Record<string, unknown>>;
   if (!KINDS.includes(kind as MembershipStep['kind']))

@@ -31,8 +31,9 @@ import { addressFault, serverInfo } from './server-info.js';
 /** Options for a membership change. */
 export interface ChangeOptions extends CallOptions {
   /**
-   * The membership revision that the change is based on (`status().membership.revision`). The
-   * change is refused if the membership now has a different revision. Default: any revision.
+   * The revision of the membership that the change is based on (`status().membership.revision`).
+   * The change is refused if the current membership has a different revision. Default: any
+   * revision.
    */
   readonly expected?: number | undefined;
   /**
@@ -49,7 +50,7 @@ export interface CatchUpOptions extends ChangeOptions {
 }
 
 export interface ReconcileOptions extends ChangeOptions {
-  /** Whether to return the steps without performing them. Default false. */
+  /** Whether only to return the steps, without performing them. Default false. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -65,8 +66,8 @@ const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: tr
 const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
 
 /**
- * A function that runs a call with the deadline and the abort signal of `options`. It refuses
- * options whose names are not in `known`. `patience` is the default deadline.
+ * A function that runs a call with the deadline and the abort signal of `options`. It rejects
+ * options that are not named in `known`. `patience` is the default deadline.
  */
 type Limited = <T>(
   options: CallOptions,
@@ -81,7 +82,7 @@ type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
 /**
  * Methods for operators that change the members of a cluster and transfer the leadership. All
  * methods work only on the leader, and reject with a `NotLeaderError` on other servers. The promise
- * of a change resolves after the change is committed and no joint phase remains. It rejects with
+ * for a change resolves once the change is committed and no joint phase remains. It rejects with
  * `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later. Any other error means that
  * nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
  * `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`,
@@ -124,21 +125,21 @@ export class Members {
 
   /**
    * Removes a server from the cluster. A leader that removes itself transfers its leadership after
-   * the removal is committed. Never start a removed server with an empty store under the same id.
+   * the removal is committed. Never restart a removed server with an empty store under the same id.
    */
   remove(id: ServerId, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'remove', id }, options);
   }
 
-  /** Changes the address of a server. Start the server on the new address before this call. */
+  /** Changes the address of a server. Start the server at the new address before this call. */
   setAddress(id: ServerId, address: string, options: ChangeOptions = {}): Promise<Membership> {
     return this.change({ kind: 'setAddress', id, address }, options);
   }
 
   /**
    * Raises the feature level of the cluster to the highest level that every member supports. Call
-   * this method after upgrading all servers. Every member must respond. Earlier versions of Kontiki
-   * cannot join the cluster after that, and the level never decreases.
+   * this method after upgrading all servers. Every member must respond. After that, servers with
+   * earlier versions of Kontiki cannot join the cluster. The level never decreases.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
@@ -162,8 +163,8 @@ export class Members {
 
   /**
    * Adds a voter in three steps: adds a learner, waits until the learner has the log, and makes it
-   * a voter. `timeout` limits each of these steps. The wait for the log has no deadline by default.
-   * If the call ends early, the server remains a learner.
+   * a voter. `timeout` limits each of these steps. By default, the wait for the log has no
+   * deadline. If the call ends early, the server remains a learner.
    */
   async addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
     const { onProgress: _, ...rest } = options;
@@ -230,7 +231,7 @@ export class Members {
   /**
    * Transfers the leadership to `to`, or by default to the most up-to-date voter. Resolves with the
    * new leader, or immediately if `to` is already the leader. The transfer takes at most an
-   * election timeout. During this time proposals are refused with `KONTIKI_TRANSFERRING`. Rejects
+   * election timeout. During this time, proposals are refused with `KONTIKI_TRANSFERRING`. Rejects
    * with `KONTIKI_TRANSFER_FAILED` if this server remains the leader.
    */
   transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
@@ -293,7 +294,9 @@ export class Members {
     return this.#append(append, options, known);
   }
 
-  /** Appends a membership to the log and waits until it is in force and committed. */
+  /**
+   * Appends a membership to the log, and waits until it is committed and no joint phase remains.
+   */
   async #append(
     append: () => Position | ChangeRefusal | Error,
     options: CallOptions,
@@ -303,8 +306,8 @@ export class Members {
     const { operations } = this.#loop;
     let appended = false;
     const run = async (signal: AbortSignal): Promise<Membership> => {
-      // Check the change within the turn, because the membership may have changed before this turn.
-      // If the call has been aborted in the meantime, it must not change anything.
+      // Check the change within the turn, because the membership may have changed in the meantime.
+      // A call that has already been aborted must not change anything.
       const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
       if (at instanceof Error) throw at;
       if ('refused' in at) throw changeRefused(raft, at, this.#situation);
@@ -314,8 +317,7 @@ export class Members {
       const term = log.termAt(at.index);
       if (term === undefined) throw compacted(at.index);
       if (term !== at.term) throw replaced(at, term);
-      // The leader ends the joint phase without another call. By then, another server may be the
-      // leader.
+      // The leader ends the joint phase on its own. By then, a different server may be the leader.
       await operations.until(
         () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
         signal,
@@ -330,7 +332,10 @@ export class Members {
     }
   }
 
-  /** Returns an error if a step is malformed, or if the transport cannot use its address. */
+  /**
+   * Returns an error if one of the steps is malformed, or if the transport cannot use an address in
+   * it.
+   */
   #refuse(steps: readonly MembershipStep[]): Error | undefined {
     try {
       this.#check(steps);
@@ -344,7 +349,7 @@ export class Members {
     if (steps.length === 0) throw badOption('A change must have at least one step.');
     for (const step of steps) checkStep(step);
     const target = targetOf(this.#membership(), steps);
-    // Pass an impossible change on to the leader, which refuses it with a reason.
+    // Let the leader's code refuse an impossible change, because it also gives the reason.
     if (typeof target === 'string') return;
     const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
     if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
@@ -357,8 +362,8 @@ export class Members {
     const raft = this.#raft;
     const learner = { raft, id, onProgress: options.onProgress, isRight };
     const run = async (aborted: AbortSignal): Promise<void> => {
-      // A voter may be unreachable for a long time, so do not wait for it. Promoting a voter is
-      // refused later.
+      // A voter may be unreachable for a long time, so do not wait for it. The step that promotes a
+      // voter is refused later.
       if (this.#membership().voters.includes(id)) return;
       if (!(await catchUp(this.#loop.operations, learner, aborted)))
         throw refusalError(raft, 'notLeader', this.#situation);
@@ -366,7 +371,7 @@ export class Members {
     return this.#limited(options, run, catchUpOptions, Infinity);
   }
 
-  /** Describes why this server may be unable to become the leader or to reach it. */
+  /** Describes why this server may be unable to become the leader or to reach the leader. */
   readonly #situation = (): string => this.#loop.situation.describe(this.#raft.now);
 
   #isMember(id: ServerId): boolean {

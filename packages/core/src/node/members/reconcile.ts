@@ -5,8 +5,8 @@ import { badOption } from '../options.js';
 import { serverInfo } from './server-info.js';
 
 /**
- * A desired member: either an address, or an address with metadata and with a role as learner or
- * voter. If the metadata is omitted, an existing member keeps its metadata.
+ * A desired member: either just an address, or an address with metadata and a role (learner or
+ * voter). If the metadata is omitted, an existing member keeps its metadata.
  */
 export type DesiredMember =
   | string
@@ -17,8 +17,7 @@ export type DesiredMember =
     };
 
 /**
- * The steps from the current membership to the desired membership. New servers are added before all
- * other changes.
+ * The steps that lead from the current membership to the desired one. New servers are added first.
  */
 export interface Plan {
   readonly additions: readonly MembershipStep[];
@@ -26,8 +25,8 @@ export interface Plan {
 }
 
 /**
- * Returns the steps from the current membership to the desired members. Both lists of steps may be
- * empty.
+ * Returns the steps that lead from the current membership to the desired members. Either list of
+ * steps may be empty.
  */
 export function stepsTo(current: Membership, desired: Readonly<Record<ServerId, DesiredMember>>): Plan {
   const additions: MembershipStep[] = [];

@@ -6,8 +6,8 @@ import type { Raft } from '../../protocol/raft.js';
 import { refusalError } from '../calls/refusals.js';
 
 /**
- * Returns the error for a leader that does not know the state machine's behavior version of every
- * member.
+ * Returns the error for a leader that does not know which version of the state machine's behavior
+ * every member has.
  */
 export function behaviorUnknown(raft: Raft, refusal: ChangeRefusal, situation: () => string): KontikiError {
   if (refusal.refused !== 'silent') return changeRefused(raft, refusal, situation);
@@ -79,7 +79,7 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
   }
 }
 
-/** Returns the error for a refused transfer of the leadership. */
+/** Returns the error for a refused leadership transfer. */
 export function transferRefused(
   raft: Raft,
   why: TransferRefusal,
@@ -104,7 +104,7 @@ export function transferFailed(reason: string): KontikiError {
   );
 }
 
-/** Returns the error for a change whose entry was replaced by an entry of another leader. */
+/** Returns the error for a change whose entry was replaced by another leader's entry. */
 export function replaced({ index, term }: Position, committed: number): KontikiError {
   return new KontikiError(
     'KONTIKI_REPLACED',

@@ -4,7 +4,7 @@ import { badOption } from '../options.js';
 
 /**
  * Returns the address and metadata of a server. The caller passes either an address alone, or an
- * object with both. Throws `KONTIKI_BAD_OPTION` for other values.
+ * object with both. Throws `KONTIKI_BAD_OPTION` if it passes anything else.
  */
 export function serverInfo(
   option: string,
@@ -20,8 +20,8 @@ export function serverInfo(
 }
 
 /**
- * Returns the reason why no transport would accept the addresses, as a sentence fragment. Returns
- * undefined if no address is blank and no address occurs twice.
+ * Returns the reason why no transport would accept the addresses, as a sentence fragment: one is
+ * blank, or two are the same. Returns undefined otherwise.
  */
 export function addressFault(servers: Iterable<readonly [ServerId, ServerInfo]>): string | undefined {
   const owners = new Map<string, ServerId>();

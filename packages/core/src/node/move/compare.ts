@@ -7,7 +7,7 @@ import { entriesLength, membershipLength, writeEntries, writeMembership } from '
 import { Writer } from '../../wire/writer.js';
 import { readEntries } from '../read-entries.js';
 
-/** Maximum bytes of entries per read and write. */
+/** Maximum bytes of entries to read and write at once. */
 const PAGE_BYTES = 1024 * 1024;
 
 /** The stores of one server. */
@@ -16,7 +16,7 @@ export interface Stores {
   readonly snapshots?: SnapshotStore | undefined;
 }
 
-/** The stores of one server after `open`, and their contents. */
+/** The stores of one server once they are open, with their contents. */
 export interface OpenStores {
   readonly log: LogStore;
   readonly state: LogState;
@@ -28,7 +28,7 @@ export interface OpenStores {
 /** The progress of moving a server to other stores. */
 export interface MoveProgress {
   readonly step: 'copying snapshots' | 'copying entries' | 'comparing snapshots' | 'comparing entries';
-  /** The completed part of this step, in bytes of snapshots or in number of entries. */
+  /** How much of this step has been completed, as a number of snapshot bytes or entries. */
   readonly done: number;
   readonly total: number;
 }
@@ -36,8 +36,8 @@ export interface MoveProgress {
 export type OnMoveProgress = ((progress: MoveProgress) => void) | undefined;
 
 /**
- * Opens stores, calls `use`, and resolves with its result. Then closes every opened store, even if
- * a step failed.
+ * Opens the stores, calls `use`, and resolves with the result. Finally, closes every store that it
+ * opened, even after an error.
  */
 export async function withOpenStores<T>(
   stores: Stores,
@@ -130,8 +130,8 @@ function pieces(stream: AsyncIterable<Uint8Array> = none()): { take(length: numb
 async function* none(): AsyncIterable<Uint8Array> {}
 
 /**
- * Returns a string with all fields of a log's state, except for the commit index, which is only a
- * hint.
+ * Returns a string that contains all fields of a log's state except the commit index, which is only
+ * a hint.
  */
 function summary({ ballot, life, base, last, terms, memberships, genesis }: LogState): string {
   const at = ({ index, membership }: MembershipAt): string => {

@@ -17,10 +17,10 @@ import {
 
 export interface MoveOptions extends Owner, CallOptions {
   readonly from: Stores;
-  /** The new stores of the server, which must be blank. */
+  /** The server's new stores, which must be blank. */
   readonly to: Stores;
   /**
-   * The server's new location. If the server is started on the old log later, the error message
+   * The server's new location. If the server is later started on the old log, the error message
    * contains this location.
    */
   readonly where: string;
@@ -39,15 +39,16 @@ const moveOptions: Names<MoveOptions> = {
 
 /**
  * Moves a stopped server to other stores. All stores must be closed. Copies snapshots, ballot and
- * entries, opens the copy again, and compares every byte. Then retires the old log, so that every
- * later start on the old log rejects with `KONTIKI_MOVED`. Otherwise a server could start on the
- * old log again, without the votes and acknowledgements that it has sent since the move.
+ * entries, opens the copy again, and compares every byte. Finally retires the old log, so that
+ * every later start on the old log rejects with `KONTIKI_MOVED`. Otherwise, a server could start on
+ * the old log again, without the votes and acknowledgements that it has sent since the move.
  *
  * If this function rejects before it retires the old log, the old stores are unchanged. Delete the
  * new stores in that case. The error codes are
  * - `KONTIKI_LOST_DATA` if the old log is blank,
  * - `KONTIKI_NOT_BLANK` if the new stores contain data,
- * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or there is no store for its snapshots,
+ * - `KONTIKI_UNSUPPORTED` if the old log cannot be retired, or if there is no store for its
+ *   snapshots,
  * - `KONTIKI_CORRUPT` if the copy differs,
  * - `KONTIKI_BAD_OPTION` if `where` is too long.
  *
@@ -117,7 +118,8 @@ async function copySnapshots(source: OpenStores, target: OpenStores, onProgress:
 
 async function copyLog(source: OpenStores, target: OpenStores, onProgress: OnMoveProgress): Promise<void> {
   const { base, last, ballot, life, committed } = source.state;
-  // Write the ballot first. Otherwise a crash could leave behind a log without the server's vote.
+  // Write the ballot first. Otherwise, a crash could leave behind a log that lacks the server's
+  // vote.
   await target.log.append({ ballot, life });
   if (base.index > 0) await target.log.reset(base);
   const total = last - base.index;

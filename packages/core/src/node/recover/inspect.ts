@@ -13,7 +13,7 @@ import type { Names } from '../options.js';
 import { checkLogMatches, holds, replaced } from '../start/fit.js';
 
 export interface InspectOptions extends Owner, CallOptions {
-  /** The server's snapshot store; undefined if the server has none. */
+  /** The server's snapshot store; undefined if the server does not have one. */
   readonly snapshots?: SnapshotStore | undefined;
 }
 
@@ -23,33 +23,30 @@ const inspectOptions: Names<InspectOptions> = { ...callOptions, cluster: true, s
 export interface ServerContents {
   readonly ballot: Ballot | undefined;
   /**
-   * The last entry of the log, or the end of a newer snapshot. The index is 0 if the server is
-   * blank.
+   * The position of the log's last entry, or the end of a newer snapshot. The index is 0 if the
+   * server is blank.
    */
   readonly last: Position;
-  /** The index up to which the server knows that entries are committed. */
+  /** The index up to which this server knows the entries to be committed. */
   readonly committed: number;
-  /**
-   * The newest membership in the log, whether it is committed or not. Undefined if the server is
-   * blank.
-   */
+  /** The newest membership in the log, committed or not. Undefined if the server is blank. */
   readonly membership: MembershipAt | undefined;
   /**
-   * The id of the log store. Undefined if the server has not been started since its cluster's
+   * The id of the log store. Undefined if the server has not been started since the cluster's
    * feature level rose above 0.
    */
   readonly store: StoreId | undefined;
   /** The newest intact snapshot, with which the server would start. */
   readonly snapshot: SnapshotInfo | undefined;
-  /** Ids of damaged snapshots that are newer than the newest intact snapshot. */
+  /** The ids of all damaged snapshots that are newer than the newest intact one. */
   readonly damaged: readonly string[];
 }
 
 /**
  * Reports the contents of the log and the snapshots of a stopped server, and checks every byte of
  * the newest snapshot. To find the server with the newest log, compare the `last` positions of
- * several servers by term, then by index. Rejects with the same errors as starting the server
- * would. Always closes the stores.
+ * several servers by term, then by index. Rejects with the same errors that starting the server
+ * would cause. Always closes the stores.
  */
 export function inspectServer(log: LogStore, options: InspectOptions): Promise<ServerContents> {
   const { snapshots } = options;
@@ -66,13 +63,10 @@ export function inspectServer(log: LogStore, options: InspectOptions): Promise<S
   );
 }
 
-/** The state of a log, and the snapshot with which the server would start. */
+/** The state of a log, and the snapshot that the server would start with. */
 export interface Survey extends Pick<ServerContents, 'snapshot' | 'damaged'> {
   readonly state: LogState;
-  /**
-   * Whether the snapshot replaces the log, because a crash interrupted the installation of the
-   * snapshot.
-   */
+  /** Whether the snapshot replaces the log, because a crash interrupted its installation. */
   readonly isReplaced: boolean;
 }
 
@@ -116,7 +110,7 @@ export function lastOf({ base, last, terms }: LogState): Position {
   return { index: last, term: terms.at(-1)?.term ?? base.term };
 }
 
-/** Returns the newest membership in a log; undefined if the log is blank. */
+/** Returns the newest membership in a log, or undefined if the log is blank. */
 export function membershipIn({ base, memberships }: LogState): MembershipAt | undefined {
   return memberships.at(-1) ?? base.membership;
 }

@@ -6,8 +6,8 @@ import { badOption } from '../options.js';
 
 /**
  * Returns the first membership of a recovered or restored cluster with only one server. This
- * membership follows the membership `previous`. Throws `KONTIKI_BAD_OPTION` if the address or the
- * metadata is invalid.
+ * membership follows `previous`. Throws `KONTIKI_BAD_OPTION` if the address or the metadata is
+ * invalid.
  */
 export function onlyVoter(id: ServerId, info: Member, previous: Membership): Membership {
   const servers = [[id, info]] as const;

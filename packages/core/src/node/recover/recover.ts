@@ -20,7 +20,7 @@ export interface RecoverOptions extends InspectOptions {
   /** The server's metadata. Default: the metadata in its newest membership. */
   readonly metadata?: string | undefined;
   /**
-   * Whether to skip the checks of the server. Without `force`, the server must be one of several
+   * Whether to skip all checks of the server. Without `force`, the server must be one of several
    * voters, and must have the snapshot that precedes the first entry of its log. Default false.
    */
   readonly force?: boolean | undefined;
@@ -38,7 +38,7 @@ const recoverOptions: Names<RecoverOptions> = {
 
 /** The position of the entry that a recovery wrote, and the new epoch. */
 export interface Recovery extends Position {
-  /** The new epoch, which all servers of the recovered cluster have in common. */
+  /** The new epoch, which is the same on all servers of the recovered cluster. */
   readonly epoch: string;
 }
 
@@ -48,11 +48,12 @@ export interface Recovery extends Position {
  * `inspectServer`). Every entry in its log becomes committed. Acknowledged entries that are missing
  * from its log are lost.
  *
- * The server gets a random epoch, and then refuses servers of other epochs. So delete the data of
- * all other servers, including those that become available again later, and add them under new ids.
+ * The server gets a random epoch, and from then on refuses servers with other epochs. So delete the
+ * data of all other servers, including those that become available again later, and add them under
+ * new ids.
  *
- * Writes one entry in one atomic step. After an error or a crash, the server is either recovered or
- * unchanged. Rejects with
+ * The recovery writes one entry in one atomic step. After an error or a crash, the server is either
+ * recovered or unchanged. Rejects with
  * - `KONTIKI_LOST_DATA` if the log is blank, or starts after a snapshot that is missing or damaged,
  * - `KONTIKI_BAD_CHANGE` if the server is not a voter, or is already the only voter,
  * - `KONTIKI_LOCKED` if the server is running,
@@ -91,8 +92,8 @@ async function recover({ log }: OpenStores, found: Survey, options: RecoverOptio
   const term = Math.max(state.ballot?.term ?? 0, last.term) + 1;
   const index = last.index + 1;
   const time = (await logTimeAt(last.index, log, state, found.snapshot)) || undefined;
-  // Finish an interrupted installation of a snapshot now. Otherwise the next start would do so, and
-  // would discard the new entry together with the old log.
+  // Finish an interrupted installation of a snapshot now. Otherwise, the next start would do so,
+  // and would discard the new entry along with the old log.
   if (isReplaced) await log.reset(state.base);
   await log.append({
     ballot: { term, votedFor: server },

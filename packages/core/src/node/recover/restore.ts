@@ -18,9 +18,9 @@ export interface RestoreOptions extends Owner, CallOptions {
    * snapshot's cluster.
    */
   readonly cluster: string;
-  /** The address at which other servers will reach this server. */
+  /** The address at which other servers reach this server. */
   readonly address: string;
-  /** Data that the application publishes for the server. Default: ''. */
+  /** Data that the application publishes for the server. Default: the empty string. */
   readonly metadata?: string | undefined;
 }
 
@@ -38,7 +38,7 @@ const restoreOptions: Names<RestoreOptions> = {
  * Resolves with the restored snapshot when all data is durable. Other servers can then join the
  * cluster.
  *
- * After an error or a crash, the server is either restored or still blank. In that case call this
+ * After an error or a crash, the server is either restored or still blank. In that case, call this
  * function again with the same options. The second call completes the restore, or rejects with
  * `KONTIKI_NOT_BLANK` if the log already contains the snapshot. Rejects with
  * - `KONTIKI_CORRUPT` if the snapshot is damaged,
@@ -88,8 +88,9 @@ async function restoreInto(
       }
       await writer?.write(piece);
     }
-    // A server that receives its first snapshot has the same contents: a ballot, a complete
-    // snapshot, and a blank log. After a crash, the next start completes the installation.
+    // After these writes, the stores look like those of a server that is receiving its first
+    // snapshot: a ballot, a complete snapshot, and a blank log. After a crash, the next start
+    // completes the installation.
     const { term } = (meta as SnapshotMeta).last;
     await log.append({ ballot: { term, votedFor: server } });
     return await install(log, await (writer as SnapshotWriter).finish());
@@ -99,7 +100,7 @@ async function restoreInto(
   }
 }
 
-/** Returns the description of the restored snapshot, adapted to its new cluster. */
+/** Returns the description of the restored snapshot, adapted to the new cluster. */
 function restoredMeta(
   { id, cluster: old, last, time, membership: { membership: previous }, version }: SnapshotMeta,
   { cluster, server, address, metadata = '' }: RestoreOptions,
@@ -124,7 +125,7 @@ function restoredMeta(
 
 /**
  * Returns the snapshot that an interrupted call has already completed. Throws if the store contains
- * any other snapshot.
+ * a different snapshot.
  */
 function findFinished(
   held: readonly SnapshotInfo[],

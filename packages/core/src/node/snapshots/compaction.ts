@@ -5,8 +5,8 @@ import type { SnapshotPolicy } from './policy.js';
 /**
  * Returns the index up to which the log may be compacted after a snapshot that ends at `snapshot`.
  * The policy's trailing entries stay in the log for followers that are only a few entries behind,
- * provided that these entries are in memory. Entries after `needed` also stay, because peers have
- * not received them yet.
+ * provided that they are still in memory. Entries after `needed` also stay in the log, because some
+ * peers have not received them yet.
  */
 export function compactionIndex(log: RaftLog, snapshot: number, needed: number, policy: SnapshotPolicy): number {
   let kept = snapshot;

@@ -6,7 +6,7 @@ export interface SnapshotProgress {
   readonly index: number;
   readonly bytes: number;
   readonly total: number;
-  /** Bytes per second since the transfer started or resumed. */
+  /** Transfer rate in bytes per second since the transfer started or resumed. */
   readonly rate: number;
 }
 
@@ -27,8 +27,8 @@ export class ProgressMeter {
   }
 
   /**
-   * Records the number of bytes that the receiver already had before this transfer. The transfer
-   * rate does not include these bytes. Only the first call has an effect.
+   * Records the number of bytes that the receiver already had before this transfer. These bytes do
+   * not count toward the transfer rate. Only the first call of this method has an effect.
    */
   resumeAt(bytes: number): void {
     this.#first ??= bytes;

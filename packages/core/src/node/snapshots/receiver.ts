@@ -6,22 +6,24 @@ import type { SnapshotChunk, SnapshotOffer } from '../../protocol/message.js';
 import { ProgressMeter, type SnapshotProgress } from './progress.js';
 
 /**
- * Number of bytes after which the receiver syncs the written part of a snapshot. After a restart,
- * an interrupted transfer can resume from the end of this part.
+ * Number of bytes after which the receiver syncs the part of a snapshot that it has written. After
+ * a restart, an interrupted transfer can resume where the synced part ends.
  */
 const SYNC_BYTES = 8 * 1024 * 1024;
-/** Maximum bytes that wait to be written. Senders have at most this many bytes in flight. */
+/**
+ * Maximum number of bytes waiting to be written. A sender has at most this many bytes in flight.
+ */
 const MAX_QUEUED = 16 * 1024 * 1024;
 
 export interface ReceiverOptions {
   readonly store: SnapshotStore;
   readonly clock: Clock;
-  /** Acknowledges to the leader that this server has the bytes before `offset`. */
+  /** Acknowledges to the leader that this server has all bytes before `offset`. */
   readonly acknowledge: (from: ServerId, message: SnapshotOffer | SnapshotChunk, id: string, offset: number) => void;
   /** Called when the snapshot is complete and durable. */
   readonly onReceived: (info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk) => void;
   readonly onProgress: (progress: SnapshotProgress) => void;
-  /** Called when a transfer has been abandoned. The leader will offer a snapshot again. */
+  /** Called when a transfer has been abandoned. The leader will offer a snapshot again later. */
   readonly onTransferFailed: (error: Error) => void;
 }
 
@@ -33,29 +35,29 @@ interface Incoming {
   /** The writer of the snapshot; undefined while the store creates the writer. */
   writer: SnapshotWriter | undefined;
   /**
-   * The offset after the accepted bytes. Of these, the bytes before `written` have been passed to
+   * The offset after the last accepted byte. The bytes before `written` have already been passed to
    * the store.
    */
   next: number;
   written: number;
   /**
-   * The offset up to which the newest sync covers the snapshot's bytes. The sync runs in parallel
-   * with later writes.
+   * The offset up to which the latest sync covers the snapshot. The sync runs in parallel with
+   * later writes.
    */
   synced: number;
   sync: Promise<void>;
 }
 
 /**
- * Receives one snapshot at a time and stores its chunks in order. Drops a chunk that arrives out of
- * order or exceeds the queue. The sender then sends the chunk again.
+ * Receives one snapshot at a time and stores its chunks in order. Drops chunks that arrive out of
+ * order or do not fit into the queue. The sender sends them again.
  */
 export class SnapshotReceiver {
   readonly #options: ReceiverOptions;
   #incoming: Incoming | undefined;
   /**
-   * The newest snapshot writer. Until the writer of the incoming snapshot is created, this is the
-   * writer of an earlier snapshot.
+   * The newest snapshot writer. Until the writer for the incoming snapshot has been created, this
+   * is the writer of an earlier snapshot.
    */
   #writer: SnapshotWriter | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -72,8 +74,8 @@ export class SnapshotReceiver {
     const { meta, bytes } = message;
     const present = this.#incoming;
     if (present?.meta.id === meta.id) {
-      // While chunks are being written, the acknowledgements of these chunks already answer the
-      // leader.
+      // While chunks are being written, their acknowledgements already answer the leader's
+      // question.
       if (present.writer !== undefined && present.next === present.written)
         this.#options.acknowledge(from, message, meta.id, present.written);
       return;
@@ -119,7 +121,7 @@ export class SnapshotReceiver {
     if (this.#incoming !== undefined && this.#incoming.meta.last.index <= index) this.abandon();
   }
 
-  /** Abandons the incoming snapshot and removes its bytes. */
+  /** Abandons the incoming snapshot and removes the bytes that have been stored so far. */
   abandon(): void {
     this.#incoming = undefined;
     this.#work = this.#work
@@ -147,7 +149,7 @@ export class SnapshotReceiver {
       incoming.synced = incoming.written;
       incoming.sync = writer.sync();
       incoming.sync.catch(() => {
-        // The writer's next call rejects with the same error.
+        // The next call to the writer rejects with the same error.
       });
     }
     acknowledge(from, message, meta.id, incoming.written);

@@ -5,30 +5,30 @@ import { MAX_SNAPSHOT_CHUNK } from '../../wire/snapshot-checker.js';
 import type { SnapshotWindow } from './window.js';
 
 /**
- * Number of bytes per chunk. Stores read snapshots in chunks of this size, and a frame with one
- * chunk stays below 256 KiB.
+ * Number of bytes per chunk. This is the size of the chunks in which stores read snapshots. A frame
+ * with one chunk stays below 256 KiB.
  */
 const CHUNK = MAX_SNAPSHOT_CHUNK;
-/** Maximum number of times that the answer timeout doubles. */
+/** Maximum number of times that the answer timeout is doubled. */
 const MAX_DOUBLINGS = 6;
 
 export interface SenderOptions {
-  /** The stream of appends to the peer for which the snapshot is sent. */
+  /** The stream of appends to the peer that receives the snapshot. */
   readonly stream: number;
   readonly snapshot: SnapshotInfo;
   readonly store: SnapshotStore;
   readonly clock: Clock;
   /**
    * Initial answer timeout in milliseconds. If the peer does not answer within this time, the
-   * sender offers the snapshot again. The timeout grows if answers take longer.
+   * sender offers the snapshot again. The timeout grows if answers take longer than that.
    */
   readonly answerTimeoutMs: number;
   readonly window: SnapshotWindow;
   /** Returns the current rate limit in bytes per second. */
   readonly bytesPerSecond: () => number;
   /**
-   * Sends a message to the peer. Returns false if the peer no longer needs the snapshot in this
-   * stream.
+   * Sends a message to the peer. Returns false if the stream has ended, so that the peer no longer
+   * needs the snapshot.
    */
   readonly send: (body: SnapshotBody) => boolean;
   /** Called when the peer has acknowledged `bytes` of the snapshot. */
@@ -39,10 +39,10 @@ export interface SenderOptions {
 }
 
 /**
- * Sends a snapshot to one peer. The sender offers the snapshot, receives the number of bytes that
- * the peer already has, and sends the remaining bytes within a window. If a message is lost, the
- * peer stops answering. After a timeout the sender offers the snapshot again, and resumes at the
- * offset in the peer's answer.
+ * Sends a snapshot to one peer. The sender offers the snapshot, learns from the answer how many
+ * bytes the peer already has, and sends the remaining bytes within a window. If a message is lost,
+ * the peer stops answering. After a timeout, the sender offers the snapshot again, and resumes at
+ * the offset in the peer's answer.
  */
 export class SnapshotSender {
   readonly snapshot: SnapshotInfo;
@@ -58,16 +58,16 @@ export class SnapshotSender {
   /** Whether an offer is still unanswered. The answer contains the offset at which to continue. */
   #offering = true;
   /**
-   * The number of the current pass over the snapshot's bytes. Starting a new pass ends the earlier
+   * The number of the current pass over the bytes of the snapshot. A new pass ends all earlier
    * passes.
    */
   #pass = 0;
   #closed = false;
-  /** The time, in milliseconds, when the rate limit allows another chunk. */
+  /** The time, in milliseconds, from which the rate limit allows another chunk. */
   #nextAt = 0;
   /**
-   * Maximum bytes in flight. The initial value is one chunk. The value grows with every answer, and
-   * returns to one chunk after a timeout.
+   * Maximum bytes in flight. Starts at one chunk, grows with every answer, and returns to one chunk
+   * after a timeout.
    */
   #allowed = CHUNK;
   /**
@@ -77,11 +77,11 @@ export class SnapshotSender {
    */
   #answerTimeoutMs: number;
   #endRest: () => void = () => {};
-  /** The offset up to which bytes have been sent at least once. */
+  /** The offset up to which all bytes have been sent at least once. */
   #highest = 0;
   /**
    * The chunk whose answer is being timed. Only chunks that are sent for the first time are timed,
-   * because an answer to a resent chunk is ambiguous.
+   * because the answer to a resent chunk is ambiguous.
    */
   #timed: { readonly end: number; readonly at: number } | undefined;
 
@@ -102,7 +102,7 @@ export class SnapshotSender {
     this.#offer();
   }
 
-  /** Called when the peer acknowledges the bytes of the snapshot before `offset`. */
+  /** Called when the peer acknowledges all bytes of the snapshot before `offset`. */
   onAcknowledged(offset: number): void {
     if (offset > this.snapshot.bytes) return;
     if (this.#offering) {
@@ -141,8 +141,8 @@ export class SnapshotSender {
   }
 
   /**
-   * Ends the current pass and forgets the bytes in flight. The peer's next answer contains the
-   * offset that the peer has reached.
+   * Ends the current pass and forgets the bytes in flight. The peer's next answer reports the
+   * offset that it has reached.
    */
   #forgetInFlight(): void {
     this.#pass += 1;
@@ -152,7 +152,9 @@ export class SnapshotSender {
     this.#endRest();
   }
 
-  /** Sets the answer timeout to twice the time that the peer took to answer the timed chunk. */
+  /**
+   * Sets the answer timeout to twice the time that the peer took to acknowledge the timed chunk.
+   */
   #adaptTimeout(): void {
     if (this.#timed === undefined || this.#acknowledged < this.#timed.end) return;
     const { clock, answerTimeoutMs } = this.#options;

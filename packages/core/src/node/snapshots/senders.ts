@@ -13,8 +13,8 @@ import { SnapshotSender } from './sender.js';
 import { SnapshotWindow } from './window.js';
 
 /**
- * Number of failed reads without progress after which a snapshot is considered damaged. Fewer
- * failed reads may be caused by a busy disk.
+ * Number of consecutive failed reads without progress after which a snapshot is considered damaged.
+ * Fewer failures may just mean that the disk is busy.
  */
 const MAX_FAILED_READS = 3;
 
@@ -35,7 +35,7 @@ export interface SendersOptions {
    * waiting to be committed.
    */
   readonly bytesPerSecond: number | undefined;
-  /** Called after an input to the protocol, to schedule a turn. */
+  /** Called after an input to the protocol, in order to schedule a turn. */
   readonly schedule: () => void;
   /** Called when a snapshot cannot be sent because it is damaged or unreadable. */
   readonly onDamaged: (id: string) => void;
@@ -47,7 +47,8 @@ export class SnapshotSenders {
   readonly #senders = new Map<ServerId, SnapshotSender>();
   readonly #window = new SnapshotWindow();
   /**
-   * Peers that wait for the next snapshot, each with the stream for which it needs the snapshot.
+   * The peers that are waiting for the next snapshot, each with the stream for which it needs the
+   * snapshot.
    */
   readonly #unserved = new Map<ServerId, number>();
   /** Ids of snapshots that have been checked because a peer requested the whole snapshot again. */
@@ -63,7 +64,7 @@ export class SnapshotSenders {
   }
 
   /**
-   * Returns the last index of the snapshot that is being sent to a peer; undefined if there is
+   * Returns the last index of the snapshot that is being sent to a peer, or undefined if there is
    * none.
    */
   index(peer: ServerId): number | undefined {
@@ -79,8 +80,8 @@ export class SnapshotSenders {
     const { log } = raft;
     const present = this.#senders.get(peer);
     const match = raft.peers?.get(peer)?.match ?? 0;
-    // Continue the transfer, unless the peer has reached the end of the snapshot through appends
-    // that were still in flight.
+    // Continue the transfer, unless the peer has reached the end of the snapshot through append
+    // messages that were still in flight.
     if (present?.stream === stream && present.snapshot.last.index > match) return;
     this.#end(peer);
     if (snapshot === undefined) return void this.#unserved.set(peer, stream);
@@ -144,8 +145,9 @@ export class SnapshotSenders {
 
   /**
    * Checks all bytes of a snapshot once. Called when a peer requests the whole snapshot again,
-   * because the peer may have found damage. Peers check every byte of a snapshot, but the sender
-   * does not. Without this check a damaged snapshot would be offered and refused forever.
+   * because the peer may have found that it is damaged. Peers check every byte of a snapshot, but
+   * the sender does not. Without this check, a damaged snapshot would be offered and refused
+   * forever.
    */
   async #check(snapshot: SnapshotInfo): Promise<void> {
     const { id } = snapshot;

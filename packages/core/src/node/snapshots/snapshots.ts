@@ -19,12 +19,12 @@ import { SnapshotReceiver } from './receiver.js';
 import { SnapshotSenders } from './senders.js';
 import type { SnapshotTaker } from './taker.js';
 
-/** Milliseconds to wait after a failed snapshot before the next attempt. */
+/** Milliseconds to wait before taking a snapshot again after a failed attempt. */
 const RETRY_MS = 10_000;
 /**
  * The index of the entry that `bootstrap` writes. No snapshot may end at this entry, because the
- * log may not contain a ballot yet. If there is a snapshot but no ballot, the next start assumes
- * that the log has been lost.
+ * log may not contain a ballot yet. If the next start found a snapshot but no ballot, it would
+ * assume that the log has been lost.
  */
 const BOOTSTRAP_INDEX = 1;
 
@@ -42,11 +42,14 @@ export interface SnapshotsOptions {
   readonly newest: SnapshotInfo | undefined;
   /** Ids of the snapshots that were damaged when the node started. */
   readonly damaged: readonly string[];
-  /** The version of the state machine. */
+  /** The version of the state machine's snapshots. */
   readonly version: number;
-  /** The kind of the node's snapshot compression; undefined if the node has none. */
+  /**
+   * The kind of compression that the node uses for snapshots; undefined if it does not compress
+   * them.
+   */
   readonly compression: number | undefined;
-  /** Called after an input to the protocol, to schedule a turn. */
+  /** Called after an input to the protocol, in order to schedule a turn. */
   readonly schedule: () => void;
   /**
    * Called when a received snapshot has replaced the log, so that the state machine must restore
@@ -66,24 +69,24 @@ export class Snapshots {
   readonly #senders: SnapshotSenders;
   readonly #timer: Timer;
   #newest: SnapshotInfo | undefined;
-  /** Ids of damaged snapshots, which are removed as soon as there is another snapshot. */
+  /** Ids of damaged snapshots, which are removed as soon as another snapshot is durable. */
   readonly #damaged: Set<string>;
-  /** The id of the newest offered snapshot that this server cannot restore. */
+  /** The id of the most recently offered snapshot that this server cannot restore. */
   #refused: string | undefined;
-  /** A received snapshot that replaces the log; undefined after the replacement is durable. */
+  /** A received snapshot that is replacing the log; undefined once the replacement is durable. */
   #installing: SnapshotInfo | undefined;
   /**
    * The last index of the second newest snapshot. The log may be compacted up to this index even if
-   * a peer still needs the entries.
+   * a peer still needs these entries.
    */
   #previousIndex = 0;
   #taking: Promise<SnapshotInfo> | undefined;
   /** Bytes of entries applied since the newest snapshot. */
   #bytesSince = 0;
-  /** The time, in milliseconds, when `maxAgeMs` makes a snapshot due. */
+  /** The time, in milliseconds, at which a snapshot becomes due because of `maxAgeMs`. */
   #dueAt: number;
   /**
-   * The earliest time, in milliseconds, for the next snapshot. It is set after a failed attempt.
+   * The earliest time, in milliseconds, for taking the next snapshot. Set after a failed attempt.
    */
   #notBefore = -Infinity;
   #closed = false;
@@ -156,7 +159,7 @@ export class Snapshots {
     }
   }
 
-  /** Called when a received snapshot, which ends at `index`, has durably replaced the log. */
+  /** Called when a received snapshot that ends at `index` has durably replaced the log. */
   onLogReplaced(index: number): void {
     const info = this.#installing;
     if (info?.last.index !== index) return;
@@ -164,7 +167,7 @@ export class Snapshots {
     this.#options.events.emit('snapshotInstalled', { index, bytes: info.bytes });
   }
 
-  /** Stops taking and sending snapshots, and abandons the snapshots in progress. */
+  /** Stops taking and sending snapshots, and abandons those in progress. */
   stop(): void {
     this.#closed = true;
     this.#timer.close();
@@ -197,8 +200,8 @@ export class Snapshots {
   }
 
   /**
-   * Takes another snapshot to replace a damaged snapshot. The log may no longer contain the entries
-   * before the end of the damaged snapshot.
+   * Takes a new snapshot to replace a damaged one. The log may no longer contain the entries that
+   * the damaged snapshot covers.
    */
   #replaceDamaged(damaged: string): void {
     if (this.#newest !== undefined && this.#newest.id !== damaged) return this.#senders.serve(this.#newest);
@@ -265,8 +268,8 @@ export class Snapshots {
   async #removeOlder(info: SnapshotInfo): Promise<void> {
     const { store, policy } = this.#options;
     const sent = this.#senders.ids;
-    // A snapshot that covers later entries is damaged or not installed yet, so it does not count
-    // toward `keep`.
+    // A snapshot that covers later entries is either damaged or not yet installed, so it does not
+    // count toward `keep`.
     const held = (await store.list()).filter(({ last }) => last.index <= info.last.index);
     const kept = new Set(held.filter(({ id }) => !this.#damaged.has(id)).slice(0, policy.keep));
     const old = held.filter((one) => !kept.has(one) && !sent.has(one.id));
@@ -288,8 +291,8 @@ export class Snapshots {
   }
 
   /**
-   * Returns the index up to which all peers have the log. A peer that is receiving a snapshot is
-   * treated as if it had the log up to the snapshot's last index.
+   * Returns the index up to which all peers have the log. A peer that is receiving a snapshot
+   * counts as having the log up to the snapshot's last index.
    */
   #neededByPeers(): number {
     const { raft } = this.#options;
@@ -326,7 +329,7 @@ export class Snapshots {
   }
 
   /**
-   * Refuses a snapshot that this server could not restore, and reports the snapshot once. The
+   * Refuses a snapshot that this server could not restore, and reports each such snapshot once. The
    * server still votes, and its log does not change.
    */
   #refuse(from: ServerId, id: string, index: number | undefined, why: string): void {
@@ -351,13 +354,13 @@ export class Snapshots {
 
   /**
    * Called when a received snapshot is durable. Replaces the log with the snapshot, unless the log
-   * contains the snapshot's entries by now.
+   * already contains the entries that it covers.
    */
   #install(info: SnapshotInfo, from: ServerId, message: SnapshotOffer | SnapshotChunk): void {
     const { raft, logger, schedule, identity, onInstalled, onFailure } = this.#options;
     if (this.#closed) return;
     try {
-      // A blank server receives its genesis with its first snapshot.
+      // A blank server learns its genesis from its first snapshot.
       identity.genesis ??= info.genesis;
       if (raft.install(info, from, message)) {
         logger.info(`installs the snapshot of entry ${info.last.index}`, { bytes: info.bytes });
@@ -373,7 +376,10 @@ export class Snapshots {
   }
 }
 
-/** Returns the compression in a snapshot's head; undefined if `data` is only a part of the head. */
+/**
+ * Returns the compression that a snapshot's head specifies, or undefined if `data` contains only
+ * part of the head.
+ */
 function compressionOf(data: Uint8Array): number | undefined {
   try {
     return readSnapshotHead(data).compression;

@@ -28,13 +28,13 @@ export interface TakerOptions {
 interface Reading {
   readonly meta: SnapshotMeta;
   readonly state: AsyncIterable<Uint8Array>;
-  /** Ends the read, whether or not all of the state was read. */
+  /** Ends the read, even if part of the state has not been read. */
   readonly end: () => Promise<void>;
 }
 
 /**
  * Takes snapshots, one at a time. A snapshot contains the state between two batches, even if later
- * batches are applied while the snapshot is written.
+ * batches are applied while it is being written.
  */
 export class SnapshotTaker {
   readonly #options: TakerOptions;
@@ -78,7 +78,8 @@ export class SnapshotTaker {
   }
 
   /**
-   * Waits until the current batch is applied, and starts reading the state before the next batch.
+   * Waits until the current batch has been applied, and starts to read the state before the next
+   * batch.
    */
   #begin(): Promise<Reading> {
     const { applier, machine, clock, timeout } = this.#options;
@@ -144,7 +145,7 @@ function closed(): KontikiError {
 
 /**
  * Yields the state machine's chunks. Converts errors from the machine, so that they can be
- * distinguished from errors of the store.
+ * distinguished from store errors.
  */
 async function* guarded(
   first: IteratorResult<Uint8Array, unknown>,
@@ -159,8 +160,8 @@ async function* guarded(
 }
 
 /**
- * Ends the iterator, so that the state machine releases the resources of this read, even if the
- * state was not read completely.
+ * Ends the iterator even if the state has not been read completely, so that the state machine
+ * releases the resources of this read.
  */
 async function returnIterator(chunks: AsyncIterator<Uint8Array, unknown>): Promise<void> {
   await chunks.return?.();

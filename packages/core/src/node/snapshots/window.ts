@@ -1,17 +1,21 @@
 const MiB = 1024 * 1024;
-/** Maximum number of snapshot bytes in flight, counted over all peers. */
+/** Maximum number of snapshot bytes in flight to all peers together. */
 const MAX_BYTES = 16 * MiB;
-/** Maximum bytes of snapshots in flight to one peer, even if there are few peers. */
+/**
+ * Maximum number of snapshot bytes in flight to one peer, even if only a few peers are receiving a
+ * snapshot.
+ */
 const MAX_BYTES_PER_PEER = 4 * MiB;
 
-/** Limits the bytes of snapshots in flight, over all peers that are receiving a snapshot. */
+/** Limits the number of snapshot bytes in flight to all peers that are receiving a snapshot. */
 export class SnapshotWindow {
   #peers = 0;
   #bytes = 0;
   readonly #waiting = new Set<() => void>();
 
   /**
-   * Adds a peer that receives a snapshot. Each of these peers gets an equal share of the window.
+   * Adds a peer that is receiving a snapshot. Each of these peers gets an equal share of the
+   * window.
    */
   join(): void {
     this.#peers += 1;
@@ -23,8 +27,8 @@ export class SnapshotWindow {
   }
 
   /**
-   * Reserves room to send a chunk to a peer that has `own` bytes in flight. Returns false if there
-   * is no room now.
+   * Reserves room to send a chunk to a peer that has `own` bytes in flight. Returns false if the
+   * window has no room at the moment.
    */
   take(bytes: number, own: number): boolean {
     const share = Math.min(MAX_BYTES_PER_PEER, MAX_BYTES / this.#peers);
@@ -39,7 +43,7 @@ export class SnapshotWindow {
     this.#wake();
   }
 
-  /** Resolves when there may be room in the window again. */
+  /** Resolves when the window may have room again. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }

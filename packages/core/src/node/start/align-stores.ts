@@ -13,14 +13,14 @@ import { checkLogMatches, holds, replaced } from './fit.js';
 type Parts = Pick<NodeOptions<unknown>, 'log' | 'snapshots' | 'machine' | 'snapshotCompression' | 'logger' | 'random'>;
 
 /**
- * The stores of a node after they have been aligned with each other. The state machine has applied
- * the log's entries up to `applied`.
+ * The stores of a node once they are consistent with each other. The state machine has applied the
+ * log's entries up to `applied`.
  */
 export interface AlignedStores {
   readonly state: LogState;
   /**
-   * The identity of the log store and its number of starts, including this start; undefined if the
-   * store has no id yet.
+   * The identity of the log store and its number of starts, including the current one; undefined if
+   * the store has no id yet.
    */
   readonly life: StoreLife | undefined;
   readonly applied: number;
@@ -28,15 +28,15 @@ export interface AlignedStores {
   readonly appliedTime: number;
   /** The log time of the last entry of the log, in milliseconds. */
   readonly lastTime: number;
-  /** The newest usable snapshot. */
+  /** The newest snapshot that this node can use. */
   readonly snapshot: SnapshotInfo | undefined;
   /** Ids of damaged snapshots. */
   readonly damaged: readonly string[];
 }
 
 /**
- * Opens the log, the snapshots and the state machine, aligns them with each other, and counts this
- * start in the log.
+ * Opens the log, the snapshots and the state machine, makes them consistent with each other, and
+ * counts this start in the log.
  */
 export async function alignStores(
   parts: Parts,
@@ -56,10 +56,10 @@ export async function alignStores(
 }
 
 /**
- * Opens the log, the snapshots and the state machine, and aligns them with each other. There must
- * be no gap between the newest complete snapshot and the log, and the machine must have applied all
- * compacted entries. Completes a snapshot installation that a crash interrupted. Rejects if there
- * is a gap, because otherwise the state machine would silently skip entries.
+ * Opens the log, the snapshots and the state machine, and makes them consistent with each other.
+ * There must be no gap between the newest complete snapshot and the log, and the state machine must
+ * have applied all compacted entries. Completes a snapshot installation that a crash interrupted.
+ * Rejects if there is a gap, because the state machine would otherwise silently skip entries.
  */
 async function align(
   { log, snapshots, machine, snapshotCompression, logger = silentLogger }: Parts,

@@ -19,18 +19,18 @@ export interface BootstrapOptions extends CallOptions {
   /** The id of the server that owns the log. */
   readonly server: ServerId;
   /**
-   * The initial voters by id, each with an address, or with address and metadata. All initial
-   * voters must be bootstrapped with the same members.
+   * The initial voters by id, each with an address, or with address and metadata. Every initial
+   * voter must be bootstrapped with the same members.
    */
   readonly members: Readonly<Record<ServerId, string | ServerInfo>>;
   /**
    * The transport that the servers will use. If set, the transport checks the addresses before they
-   * are written. Otherwise the first `RaftNode.open` checks the addresses.
+   * are written. Otherwise, the first `RaftNode.open` checks them.
    */
   readonly transport?: Transport | undefined;
   /**
    * The snapshot store that the server will use. If set, a snapshot in this store proves that the
-   * server has run before and has lost its log.
+   * server has run before and lost its log.
    */
   readonly snapshots?: SnapshotStore | undefined;
   /**
@@ -51,17 +51,18 @@ const bootstrapOptions: Names<BootstrapOptions> = {
 };
 
 /**
- * Starts a cluster by writing the first entry of the log. This entry contains the membership and is
- * committed by definition. Call this function once for each initial server, before any of these
- * servers runs. Resolves when the entry is durable.
+ * Starts a cluster by writing the first entry of the log. This entry contains the membership, and
+ * counts as committed from the start. Call this function once for each initial server, before any
+ * of these servers is started. Resolves when the entry is durable.
  *
- * The cluster needs all initial servers to elect a leader and to commit entries, until all of them
- * have been running at the same time. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots` is
- * not blank. Never call this function for a server that has lost its disk, because that server has
- * forgotten its votes and acknowledgements.
+ * Until all initial servers have been running at the same time, the cluster needs all of them to
+ * elect a leader and to commit entries. Rejects with `KONTIKI_NOT_BLANK` if the log or `snapshots`
+ * is not blank. Never call this function for a server that has lost its disk, because such a server
+ * has forgotten its votes and acknowledgements.
  *
- * After `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED` the entry may have been written. Call this function
- * again in that case. An error `KONTIKI_NOT_BLANK` then means that the entry was written.
+ * If the call rejects with `KONTIKI_TIMEOUT` or `KONTIKI_ABORTED`, the entry may have been written.
+ * In that case, call this function again. The error `KONTIKI_NOT_BLANK` then means that the entry
+ * was written.
  */
 export function bootstrap(log: LogStore, options: BootstrapOptions): Promise<void> {
   return limitedAlone(options, (signal) => writeFirstEntry(log, options, signal), bootstrapOptions);
@@ -79,8 +80,8 @@ async function writeFirstEntry(log: LogStore, options: BootstrapOptions, signal:
     .map((id): [ServerId, ServerInfo] => {
       return [id, serverInfo('members', id, members[id] as string | ServerInfo)];
     });
-  // If there are several initial servers, they do not know each other's stores yet. Their first
-  // leader records the stores.
+  // If there are several initial servers, none of them knows the stores of the others yet. Their
+  // first leader records the stores.
   const membership = { ...membershipOf(infos), founded: infos.length === 1 };
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(infos);
   if (fault !== undefined) throw badOption(`These members cannot form a cluster: ${fault}.`);
@@ -110,7 +111,7 @@ function withStore(membership: Membership, server: ServerId, store: StoreId): Me
 }
 
 /**
- * Rejects if a store contains a snapshot from an earlier run of the server. Always closes the
+ * Rejects if a store contains a snapshot, because the server has then run before. Always closes the
  * store.
  */
 async function refuseSnapshots(snapshots: SnapshotStore, owner: Owner): Promise<void> {

@@ -3,9 +3,9 @@ import type { Transport } from '../../ports/transport.js';
 import type { Raft } from '../../protocol/raft.js';
 
 /**
- * Checks the addresses of the members with the transport. Throws for an invalid address at the
- * first start of a cluster. At a later start, only logs the invalid address, because the cluster
- * may work without that member.
+ * Lets the transport check the members' addresses. Throws for an invalid address at the first start
+ * of a cluster. At a later start, only logs the address, because the cluster may work without that
+ * member.
  */
 export function checkAddresses({ log }: Raft, transport: Transport, isInUse: boolean, logger: Logger): void {
   const servers = log.liveMemberships.flatMap(({ membership }) => [...membership.servers]);

@@ -8,9 +8,9 @@ export function drawNumber(random: () => number): number {
 
 /**
  * Increments the number of starts in the log store, and draws an id for a store that has none.
- * Resolves when both are durable. In a cluster of level 0, writes nothing and returns undefined.
- * Servers of such a cluster must be able to return to an earlier version that does not support
- * store ids.
+ * Resolves when both are durable. In a cluster of level 0, writes nothing and resolves with
+ * undefined. Servers of such a cluster must be able to return to an earlier version of Kontiki,
+ * which does not support store ids.
  */
 export async function countStart(
   log: LogStore,

@@ -10,7 +10,7 @@ export function holds({ base, last, terms }: LogState, { last: { index, term } }
 }
 
 /**
- * Returns the state of a log after a snapshot has replaced it. Every entry of the log is either
+ * Returns the state of a log after a snapshot has replaced it. Every entry in the log is either
  * covered by the snapshot or contradicts a committed entry.
  */
 export function replaced(state: LogState, { last, membership, genesis }: SnapshotInfo): LogState {
@@ -19,11 +19,10 @@ export function replaced(state: LogState, { last, membership, genesis }: Snapsho
 }
 
 /**
- * Throws if a snapshot does not belong to the history of the log. A server takes and receives
- * snapshots only in a term that a leader has won, so it has a ballot before it has a snapshot. A
- * log without a ballot, or with an older ballot, was lost and created again, for example by a
- * second bootstrap. Without this check, the server would run although it has forgotten votes and
- * acknowledgements.
+ * Throws if a snapshot does not belong to the log's history. A server takes and receives snapshots
+ * only in a term that a leader has won, so it has a ballot before it has a snapshot. A log without
+ * a ballot, or with an older ballot, was lost and created again, for example by a second bootstrap.
+ * Without this check, the server would run even though it has forgotten votes and acknowledgements.
  */
 export function checkLogMatches(
   { ballot, base, last, terms, committed }: LogState,

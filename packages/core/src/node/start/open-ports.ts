@@ -4,9 +4,9 @@ import type { NodeOptions } from '../options.js';
 import { alignStores, type AlignedStores } from './align-stores.js';
 
 /**
- * Opens the stores and aligns them, and calls `start` with the result. If `start` or an earlier step
- * fails, closes the ports that this call has opened, and rejects. Other ports may be in use by
- * another node, so this call does not close them.
+ * Opens the stores, makes them consistent, and calls `start` with the result. If `start` or an
+ * earlier step fails, closes the ports that this call has opened, and rejects. Does not close other
+ * ports, because another node may be using them.
  */
 export async function openPorts<Result, T>(
   options: NodeOptions<Result>,
@@ -26,7 +26,7 @@ export async function openPorts<Result, T>(
     isStarting = true;
     return await start(aligned);
   } catch (error) {
-    // A transport that failed to start has closed itself, or is in use by another node.
+    // A transport that failed to start has either closed itself or is in use by another node.
     if (isStarting && signal.aborted) opened.push(options.transport);
     await closeQuietly(opened);
     throw error;

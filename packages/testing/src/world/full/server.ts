@@ -54,10 +54,7 @@ export class NodeServer implements FaultTarget {
   leads = false;
   /** Whether the server's disk was lost or damaged. */
   lost = false;
-  /**
-   * Whether the server's store rejects the data on its disk. The server is then never started
-   * again.
-   */
+  /** Whether the store rejects the data on the disk. The server is then never started again. */
   unusable = false;
   /** Whether the server was stopped after its removal from the membership. */
   isRetired = false;

@@ -60,8 +60,8 @@ class World {
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
-    const checker = new InvariantChecker(new Set(invariants));
-    this.checks = new NodeChecks(checker, this.mix, () => this.servers, latestLogTime(this.schedule, this.mix));
+    const latest = latestLogTime(this.schedule, this.mix);
+    this.checks = new NodeChecks(new InvariantChecker(new Set(invariants)), this.mix, () => this.servers, latest);
     this.#random = new Random(seed, 'world');
     const { servers, strength } = this.mix;
     const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -383,8 +383,7 @@ class World {
  * repeatable simulation on virtual time, with faults that end after `seconds`. It is slower, but
  * also tests the node and its stores.
  *
- * All promises settle between two events (`drainPromises`), so an execution does not depend on real
- * time.
+ * All promises settle between two events (`drainPromises`), so real time has no influence.
  */
 export async function runFullWorld(seed: number, options: FullWorldOptions): Promise<Outcome> {
   const world = new World(seed, options);
