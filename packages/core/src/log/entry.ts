@@ -25,8 +25,8 @@ interface StampedEntry extends Position {
 }
 
 /**
- * An entry with a proposed command. The command is opaque bytes, which the state machine applies
- * after the entry is committed.
+ * An entry that contains a proposed command. The command is an opaque byte array. The state machine
+ * applies it once the entry is committed.
  */
 export interface CommandEntry extends StampedEntry {
   readonly kind: 'command';
@@ -34,7 +34,7 @@ export interface CommandEntry extends StampedEntry {
 }
 
 /**
- * The empty entry that a new leader appends, so that it can commit entries of earlier terms (Raft
+ * The empty entry that a new leader appends, so that it can commit entries from earlier terms (Raft
  * §5.4.2, §8).
  */
 export interface NoopEntry extends StampedEntry {
@@ -42,8 +42,8 @@ export interface NoopEntry extends StampedEntry {
 }
 
 /**
- * An entry with a membership. A server uses the membership as soon as it appends the entry (Raft
- * §6).
+ * An entry that contains a membership. A server uses the membership as soon as it has appended the
+ * entry (Raft §6).
  */
 export interface MembershipEntry extends StampedEntry {
   readonly kind: 'membership';
@@ -51,8 +51,8 @@ export interface MembershipEntry extends StampedEntry {
 }
 
 /**
- * An entry of the replicated log. Entries are immutable, because the same object is sent, stored
- * and applied.
+ * An entry of the replicated log. Entries are immutable, because one object is shared by the code
+ * that sends, stores and applies it.
  */
 export type Entry = CommandEntry | NoopEntry | MembershipEntry;
 
@@ -62,12 +62,12 @@ export type Entry = CommandEntry | NoopEntry | MembershipEntry;
  */
 const ENTRY_OVERHEAD = 64;
 
-/** Returns how many bytes a command of this length counts toward limits. */
+/** Returns the number of bytes by which a command of this length counts toward limits. */
 export function commandBytes(length: number): number {
   return ENTRY_OVERHEAD + length;
 }
 
-/** Returns how many bytes an entry counts toward limits. */
+/** Returns the number of bytes by which an entry counts toward limits. */
 export function entryBytes(entry: Entry): number {
   switch (entry.kind) {
     case 'command':

@@ -7,7 +7,7 @@ import { TermHistory } from './term-history.js';
 
 /**
  * The position where a log starts. A snapshot covers everything up to and including this position.
- * If the base has index 0 and term 0, there is no snapshot.
+ * An index and a term of 0 mean that there is no snapshot.
  */
 export interface Base extends Position {
   /** The newest membership at or before the base; undefined only if the base has index 0. */
@@ -25,12 +25,12 @@ export interface LogStart {
   readonly committed: number;
 }
 
-/** The number and the entries of one write to the log store. */
+/** One write to the log store: its number and its entries. */
 export interface IssuedWrite {
   readonly number: number;
   /**
-   * The new base, if a snapshot replaced the log. The store then discards its whole log before it
-   * appends the entries.
+   * The new base, if a snapshot replaced the log. In this case, the store discards its whole log
+   * before it appends the entries.
    */
   readonly reset: Base | undefined;
   readonly entries: readonly Entry[];
@@ -39,15 +39,15 @@ export interface IssuedWrite {
 const noEntries: readonly Entry[] = [];
 
 /**
- * The in-memory view of the log. It consists of positions (base, last, durable, committed,
+ * The in-memory view of the log. It consists of its positions (base, last, durable, committed,
  * applied), the term at each index, the memberships, and the newest entries. Always applied <=
  * committed <= last, and applied <= durable (Raft §5.3).
  */
 export class RaftLog {
   #base: Base;
   /**
-   * The new base of the log after a snapshot has replaced the log. Undefined once a write of this
-   * change has been issued.
+   * The new base after a snapshot has replaced the log. Undefined again once a write with this base
+   * has been issued.
    */
   #reset: Base | undefined;
   readonly #terms: TermHistory;
@@ -59,7 +59,7 @@ export class RaftLog {
    * changes.
    */
   #memberships: readonly MembershipAt[];
-  /** The last value of `liveMemberships`, and the arguments it was computed from. */
+  /** The last value that `liveMemberships` returned, and the arguments it was computed from. */
   #live: { readonly of: readonly MembershipAt[]; readonly from: number; readonly live: readonly MembershipAt[] };
   readonly #tailBytes: number;
   #last: number;
@@ -73,8 +73,8 @@ export class RaftLog {
   #changedBytes = 0;
 
   /**
-   * Creates the log. `applied` is the index up to which the state machine has already applied
-   * entries.
+   * Creates a log from the contents of the store. `applied` is the index of the last entry that the
+   * state machine has already applied.
    */
   constructor(start: LogStart, applied: number, tailBytes: number) {
     const { base, last } = start;
@@ -107,8 +107,8 @@ export class RaftLog {
   /**
    * Whether the log has neither entries nor a snapshot. A blank server does not know its
    * membership. A server that has lost its disk is also blank, and no longer knows how it voted. So
-   * a blank server neither campaigns nor votes, and waits for a leader. The server is no longer
-   * blank after bootstrap, or after its first append or snapshot.
+   * a blank server neither campaigns nor votes, but waits for a leader. Bootstrapping, or the first
+   * append or snapshot, ends this state.
    */
   get blank(): boolean {
     return this.#last === 0;
@@ -129,18 +129,18 @@ export class RaftLog {
 
   /**
    * The index up to which entries may be applied, because they are committed and durable on this
-   * server. This limit ensures that a state machine is never ahead of its server's disk.
+   * server. The limit keeps a state machine from getting ahead of its server's disk.
    */
   get applicable(): number {
     return Math.min(this.#committed, this.durable);
   }
 
-  /** The number of the newest issued write. */
+  /** The number of the most recently issued write. */
   get lastIssuedWrite(): number {
     return this.#writes.lastIssuedWrite;
   }
 
-  /** The number of the newest durable write. All earlier writes are durable, too. */
+  /** The number of the newest durable write. All earlier writes are also durable. */
   get lastDurableWrite(): number {
     return this.#writes.lastDurableWrite;
   }
@@ -156,23 +156,23 @@ export class RaftLog {
   }
 
   /**
-   * The membership in force: the newest membership in the log, whether it is committed or not.
-   * Undefined on a blank server.
+   * The membership in force: the newest membership in the log, committed or not. Undefined on a
+   * blank server.
    */
   get membership(): Membership | undefined {
     return this.#memberships.at(-1)?.membership;
   }
 
-  /** The index of the entry with the membership in force; 0 on a blank server. */
+  /** The index of the entry that contains the membership in force; 0 on a blank server. */
   get membershipIndex(): number {
     return this.#memberships.at(-1)?.index ?? 0;
   }
 
   /**
    * The live memberships: the newest committed membership and all later ones. A server uses a
-   * membership as soon as it appends the membership's entry, and some servers may not have received
-   * the newest entries. So any live membership may be in force on some server, and the transport
-   * must reach every server in these memberships.
+   * membership as soon as it appends its entry, and some servers may lack the newest entries. So
+   * any live membership may be in force on some server, and the transport must reach every server
+   * in these memberships.
    */
   get liveMemberships(): readonly MembershipAt[] {
     const all = this.#memberships;
@@ -183,21 +183,25 @@ export class RaftLog {
     return this.#live.live;
   }
 
-  /** Returns the term at an index; undefined before the base and after the last entry. */
+  /**
+   * Returns the term at an index, or undefined if the index is before the base or after the last
+   * entry.
+   */
   termAt(index: number): number | undefined {
     return index < this.base.index || index > this.#last ? undefined : this.#terms.at(index);
   }
 
   /**
-   * Returns whether this log contains the entry at a position that is committed on another server.
-   * This is true if the term matches, or if the index is already committed on this server.
+   * Returns whether this log contains the entry at `position`, which is committed on another
+   * server. This is the case if the terms match, or if the index is already committed on this
+   * server.
    */
   matchesTerm({ index, term }: Position): boolean {
     return index <= this.#committed || this.termAt(index) === term;
   }
 
   /**
-   * Returns the last position at or before `index` with a term of at most `term`, or the base if
+   * Returns the last position at or before `index` whose term is at most `term`, or the base if
    * there is no such position.
    */
   findConflictByTerm(index: number, term: number): Position {
@@ -207,7 +211,7 @@ export class RaftLog {
 
   /**
    * Returns whether a log that ends at `other` is at least as up to date as this log. Compares the
-   * last terms, then the last indices (Raft §5.4.1).
+   * terms of the last entries, then their indices (Raft §5.4.1).
    */
   isUpToDate(other: Position): boolean {
     const { index, term } = this.last;
@@ -215,14 +219,13 @@ export class RaftLog {
   }
 
   /**
-   * Returns entries from memory, at least one. Returns undefined if entry `from` is no longer in
-   * memory.
+   * Returns one or more entries from memory, or undefined if entry `from` is no longer in memory.
    */
   slice(from: number, to: number, maxBytes: number): Slice | undefined {
     return this.#tail.slice(from, to, maxBytes);
   }
 
-  /** Returns an entry from memory; undefined if the entry is no longer in memory. */
+  /** Returns an entry from memory, or undefined if the entry is no longer in memory. */
   entry(index: number): Entry | undefined {
     return this.#tail.at(index);
   }
@@ -320,7 +323,7 @@ export class RaftLog {
     this.#evict();
   }
 
-  /** Issues a write of all changes since the previous write. */
+  /** Issues a write with all changes since the previous write. */
   issueWrite(): IssuedWrite {
     const from = this.#changed;
     const reset = this.#reset;
@@ -348,7 +351,7 @@ export class RaftLog {
 
   /**
    * Evicts the oldest durable and committed entries if the entries in memory exceed their limit.
-   * Uncommitted entries stay in memory, because a leader may still have to count their bytes.
+   * Uncommitted entries stay in memory, because the leader limits their total size.
    */
   #evict(): void {
     this.#tail.evict(this.applicable, this.#tailBytes);

@@ -1,11 +1,11 @@
 import type { Position } from './entry.js';
 import type { MembershipAt } from './membership.js';
 
-/** The description of a snapshot. The snapshot's head contains the same fields. */
+/** The description of a snapshot. The head of the snapshot file contains the same fields. */
 export interface SnapshotMeta {
   /**
    * A random id of 32 lowercase hexadecimal digits. Ids differ between servers, because their
-   * snapshots of the same index may differ in their bytes.
+   * snapshots at the same index may consist of different bytes.
    */
   readonly id: string;
   readonly cluster: string;

@@ -1,12 +1,13 @@
 /**
- * The symbol that marks every `CommandError`, so that other copies of this package recognize it.
+ * The symbol that marks every `CommandError`, so that other copies of this package recognize the
+ * error.
  */
 const BRAND: symbol = Symbol.for('kontiki.commandError');
 
 /**
  * An error that a command throws to report a failure to its caller. The failure is the command's
  * result, so it must be the same on every server. The application chooses its `code`. Throw this
- * error before the command changes the state, because changes are not reverted.
+ * error before the command changes the state, because its changes are not reverted.
  */
 export class CommandError extends Error {
   readonly code: string;

@@ -23,7 +23,7 @@ export type CommandOf<State, Schema> =
 
 type OutputOf<Schema> = Schema extends StandardSchemaV1<unknown, infer Output> ? Output : never;
 
-/** The types of a call: its argument and its result. */
+/** The types of a call's argument and result. */
 export interface Signature {
   readonly input: unknown;
   readonly result: unknown;
@@ -51,7 +51,7 @@ type ArgumentOf<Call> = Call extends (state: never, ...rest: infer Rest) => unkn
   : never;
 
 /**
- * The signatures of calls during a time in which either of two versions may be in force. Inputs
+ * The signatures of the calls that are valid while either of two versions may be in force. Inputs
  * must be valid for both versions, and results may come from either version.
  */
 export type CompatibleCalls<New, Old> = {
@@ -65,12 +65,12 @@ export type CompatibleCalls<New, Old> = {
 type InputOf<Call> = Call extends { readonly input: infer Input } ? Input : never;
 type ResultOf<Call> = Call extends { readonly result: infer Result } ? Result : never;
 
-/** Writes and reads snapshots of a state that is not plain data. */
+/** Methods that write and read snapshots of a state that is not plain data. */
 export interface StateSnapshot<State> {
   /**
    * Returns the encoded state, in chunks of any size. Before it yields the first chunk, this method
-   * must copy all data that later commands may change. The node applies such commands while it
-   * reads the other chunks.
+   * must copy all data that later commands may change. The node applies later commands while it
+   * reads the remaining chunks.
    */
   write(state: State): AsyncIterable<Uint8Array>;
   /** Resolves with the state that `write` encoded. Must read `chunks` to the end. */
@@ -96,7 +96,7 @@ interface Command {
 }
 
 /**
- * A state machine made of typed commands and queries. It consists of its newest version, and of the
+ * A state machine made of typed commands and queries. It contains the newest version, and the
  * earlier versions that logs and snapshots may still need. A definition has no state, so any number
  * of servers can share it.
  */
@@ -104,7 +104,7 @@ export interface Definition<State = unknown, Commands = unknown, Queries = unkno
   readonly version: number;
   /** All versions of the state machine, in ascending order without gaps. */
   readonly behaviors: readonly [Behavior, ...Behavior[]];
-  /** The types of the state, the commands and the queries. Undefined at run time. */
+  /** The types of the state, the commands and the queries. This field is undefined at run time. */
   readonly types?: { readonly state: State; readonly commands: Commands; readonly queries: Queries };
 }
 
@@ -119,8 +119,8 @@ type Migrates<State, Previous> =
 /** The options that define one version of a state machine. */
 export interface DefinitionOptions<State, Commands, Schemas, Queries, Previous> {
   /**
-   * The version of the state machine's behavior, from 1 on. Default 1, or one more than the version
-   * of `previous`.
+   * The version of the state machine's behavior, starting at 1. Default 1, or the version of
+   * `previous` plus one.
    */
   readonly version?: number | undefined;
   /**

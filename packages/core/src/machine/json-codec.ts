@@ -14,8 +14,8 @@ const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * The default codec, which encodes inputs as JSON. Throws for values that `JSON.stringify` would
- * change, such as undefined, NaN, dates, maps and instances of classes. Otherwise the command would
- * run with an input other than the one that its caller passed.
+ * change, such as undefined, NaN, dates, maps and class instances. Otherwise the command would
+ * receive a different input from the one that its caller passed.
  */
 export const jsonCodec: Codec = {
   encode: (value) => utf8.encode(stringify(value, [])),

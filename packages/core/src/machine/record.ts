@@ -5,7 +5,7 @@ export interface CommandRecord {
   readonly kind: 'command';
   readonly version: number;
   readonly name: string;
-  /** The encoded input of the command; undefined if the command has no input. */
+  /** The encoded input of the command; undefined if the command takes no input. */
   readonly input: Uint8Array | undefined;
 }
 
@@ -20,8 +20,8 @@ export interface RaiseRecord {
 }
 
 /**
- * The first bytes of records in log entries. No UTF-8 text contains these bytes. So text commands
- * that a program proposed without `TypedNode` are not mistaken for records.
+ * The first bytes of records in log entries. These bytes are not valid UTF-8. So a text command
+ * that a program proposed without `TypedNode` is not mistaken for a record.
  */
 const KIND = { command: 0xc0, raise: 0xc1 } as const;
 
@@ -40,8 +40,7 @@ export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kin
 }
 
 /**
- * Encodes an increase of the version: kind (1 byte), and the versions before and after the increase
- * (4 each).
+ * Encodes an increase of the version: kind (1 byte), and the version before and after it (4 each).
  */
 export function encodeRaise({ from, to }: Omit<RaiseRecord, 'kind'>): Uint8Array {
   const writer = new Writer(9);

@@ -14,10 +14,7 @@ import { decodeState, encodeState } from './state-encoding.js';
 /** The outcome of a committed command: its result, or the error for its caller. */
 export type Outcome = { readonly result: unknown } | { readonly error: Error };
 
-/**
- * One server's copy of a defined state machine. This class implements the state machine port of a
- * node.
- */
+/** One server's copy of a defined state machine. Implements the state machine port of a node. */
 export class Replica<State = unknown> implements StateMachine<Outcome> {
   readonly version: number = SNAPSHOT_FORMAT;
   readonly #behaviors: Definition['behaviors'];
@@ -60,7 +57,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 
   /**
-   * Encodes a command for the version in force, in the same way as `TypedNode.execute`. Throws
+   * Encodes a command for the version in force, like `TypedNode.execute`. Throws
    * `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if the command cannot be proposed.
    */
   encode(name: string, input?: unknown): Uint8Array {

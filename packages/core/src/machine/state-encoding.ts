@@ -28,8 +28,8 @@ const [OBJECT, ARRAY, MAP, SET, NULL_OBJECT, END] = [['{'], ['['], ['map'], ['se
 
 /**
  * Encodes plain data as lines, each of which is a JSON array of tokens. Encodes the whole state
- * before yielding the first chunk, in time slices, so that the state may change afterward. Throws a
- * TypeError if a part of the state is not plain data.
+ * before yielding the first chunk, so that the state may change afterward. Works in time slices.
+ * Throws a TypeError if a part of the state is not plain data.
  */
 export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'defer'>): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();
@@ -54,7 +54,7 @@ interface Open {
   /** The values of an array or a set. For any other container, alternating keys and values. */
   readonly parts: readonly unknown[];
   readonly hasKeys: boolean;
-  /** Number of parts that have been encoded or are being encoded. */
+  /** Number of parts whose encoding has started. */
   at: number;
 }
 

@@ -19,7 +19,7 @@ export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions
 type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
 type QueriesOf<D> = D extends Definition<unknown, unknown, infer Queries> ? Queries : never;
 
-/** The arguments of a call after its name: the input, unless the call has none, and the options. */
+/** The arguments that follow the name of a call: its input, if it takes one, and the options. */
 type Arguments<Call, Options> = Call extends { readonly input: infer Input }
   ? undefined extends Input
     ? [input?: Input, options?: Options]

@@ -1,7 +1,7 @@
-/** A reusable timer that fires once per setting. */
+/** A reusable timer that fires once each time it is set. */
 export interface Timer {
   /**
-   * Sets the timer to fire once, at time `at` or as soon as possible after that. Replaces the
+   * Sets the timer to fire once, at time `at` or as soon as possible afterward. Replaces the
    * previous setting; `Infinity` clears the timer.
    */
   set(at: number): void;

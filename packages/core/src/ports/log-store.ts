@@ -6,7 +6,7 @@ import type { ServerId } from '../log/server.js';
 import type { StoreLife } from '../log/store-life.js';
 
 /**
- * The owner of the data in a store. If the data belongs to another owner, `open` rejects with
+ * The owner of the data in a store. If the data belongs to a different owner, `open` rejects with
  * `KONTIKI_FOREIGN_DATA`.
  */
 export interface Owner {
@@ -17,7 +17,7 @@ export interface Owner {
 
 /**
  * The position where a log starts. A snapshot covers everything up to and including this position.
- * If the base has index 0 and term 0, there is no snapshot.
+ * An index and a term of 0 mean that there is no snapshot.
  */
 export interface LogBase extends Base {
   /** The checksum of the cluster's first entry, which is no longer in the log. */
@@ -25,11 +25,11 @@ export interface LogBase extends Base {
 }
 
 /**
- * Describes bytes that `open` truncated from the end of a log, because a crash had left a partial
- * write. None of these bytes had been acknowledged.
+ * Bytes that `open` truncated from the end of a log, because a crash had left a partial write. None
+ * of these bytes had been acknowledged.
  */
 export interface Repair {
-  /** The location of the truncated bytes for an operator, such as a file name. */
+  /** The location of the truncated bytes, such as a file name, as shown to operators. */
   readonly where: string;
   /** Offset of the first truncated byte. */
   readonly offset: number;
@@ -57,13 +57,11 @@ export interface LogState {
   readonly terms: readonly Position[];
   /** The memberships after the base, in ascending order of index. */
   readonly memberships: readonly MembershipAt[];
-  /**
-   * A commit index that was once known to this server, at most `last`; 0 if none has been stored.
-   */
+  /** A commit index that this server once knew, at most `last`; 0 if none has been stored. */
   readonly committed: number;
   /** The checksum of the cluster's first entry (`genesisOf`); undefined while the log is blank. */
   readonly genesis: number | undefined;
-  /** Bytes that `open` truncated. This list is empty after a clean stop. */
+  /** Bytes that `open` truncated. Empty after a clean stop. */
   readonly repairs: readonly Repair[];
 }
 
@@ -73,13 +71,14 @@ export interface LogWrite {
   readonly life?: StoreLife | undefined;
   /**
    * Entries to append, contiguous and in ascending order of index. They start after the base, and
-   * at most one index after the last entry. They replace every entry from `entries[0].index` on.
-   * The store rejects other entries with `KONTIKI_INVARIANT` and leaves the log unchanged.
+   * at most one index after the last entry. They replace every entry from `entries[0].index` on. If
+   * the entries break these rules, the store rejects with `KONTIKI_INVARIANT` and leaves the log
+   * unchanged.
    */
   readonly entries?: readonly Entry[] | undefined;
   /**
-   * The current commit index, at most the last index after this write. A call with only a commit
-   * index causes no write and no sync.
+   * The current commit index, at most the last index after this write. A call that passes only a
+   * commit index causes no write and no sync.
    */
   readonly committed?: number | undefined;
 }
@@ -110,7 +109,7 @@ export interface LogStore {
    */
   append(write: LogWrite): Promise<void>;
   /**
-   * Discards every entry, because a snapshot that ends at `base` replaces the log. Keeps the
+   * Discards every entry, because a snapshot that ends at `base` has replaced the log. Keeps the
    * ballot, and the store's identity and number of starts. Resolves when the change is durable.
    */
   reset(base: LogBase): Promise<void>;
@@ -124,7 +123,7 @@ export interface LogStore {
    * Resolves with the entries from `from` to `to` (inclusive) that fit into `maxBytes`, as counted
    * by `entryBytes`, but always at least one. Includes the effects of every earlier call, whether
    * durable or not. Rejects with `KONTIKI_COMPACTED` if `from` is at or before the base, even if
-   * the log was compacted during the call. The server stops on any other error.
+   * the log was compacted during the call. Any other error stops the server.
    */
   read(from: number, to: number, maxBytes: number): Promise<Entry[]>;
   /**
@@ -136,11 +135,13 @@ export interface LogStore {
    * Retires this log permanently, because its server has moved to another log. Every later `open`
    * rejects with `KONTIKI_MOVED` and a message that contains `where`. Calls in progress finish, and
    * later calls reject. Resolves when the change is durable. Rejects with `KONTIKI_BAD_OPTION`, and
-   * leaves the log unchanged, if `where` is too long. After any other error only the next `open`
-   * shows whether the log is retired. If a store does not have this method, its server cannot be
-   * moved to another log.
+   * leaves the log unchanged, if `where` is too long. After any other error, only the next `open`
+   * shows whether the log is retired. A server whose store lacks this method cannot be moved to
+   * another log.
    */
   retire?(where: string): Promise<void>;
-  /** Waits for the calls in progress, and then releases all resources. Idempotent. */
+  /**
+   * Waits for the calls in progress, and then releases all resources. This method is idempotent.
+   */
   close(): Promise<void>;
 }

@@ -27,12 +27,12 @@ export interface SnapshotWriter {
   /**
    * Writes the next bytes. Resolves when the store is ready for more bytes. The bytes are durable
    * only after `sync` or `finish`. A later call may reject because these bytes could not be written
-   * or are damaged. `bytes` must not change later.
+   * or are damaged. The caller must not change `bytes` later.
    */
   write(bytes: Uint8Array): Promise<void>;
   /**
    * Resolves when all bytes written before this call are durable. After a crash, a new writer for
-   * the same id can resume after these bytes.
+   * the same id can resume from there.
    */
   sync(): Promise<void>;
   /** Completes the snapshot. Resolves when the snapshot is durable and `list` returns it. */
@@ -42,14 +42,14 @@ export interface SnapshotWriter {
 }
 
 /**
- * Stores the encoded snapshots of one server. A full disk (`KONTIKI_DISK_FULL`) fails a writer but
- * not the store. Finished snapshots survive a crash, and removed snapshots do not reappear. An
- * unfinished snapshot keeps a prefix of its written bytes, which includes all synced bytes. Before
- * `open` and after `close`, calls reject with `KONTIKI_CLOSED`.
+ * Stores the encoded snapshots of one server. A full disk (`KONTIKI_DISK_FULL`) makes a writer
+ * fail, but not the store. Finished snapshots survive a crash, and removed snapshots do not
+ * reappear. Of an unfinished snapshot, a crash leaves a prefix of the written bytes that includes
+ * all synced bytes. Before `open` and after `close`, calls reject with `KONTIKI_CLOSED`.
  */
 export interface SnapshotStore {
   /**
-   * Opens or creates the store, and removes useless leftovers of a crash. A closed store may be
+   * Opens or creates the store, and removes useless leftovers from a crash. A closed store may be
    * opened again. Rejects with `KONTIKI_FOREIGN_DATA` if the data belongs to another owner, and
    * with `KONTIKI_LOCKED` if the store is already open. Before it rejects, it releases all
    * resources that it opened.

@@ -19,7 +19,7 @@ export interface RestorePoint extends AppliedPosition {
 /**
  * The application's state machine, which the cluster replicates. It must be deterministic: the same
  * commands in the same order must produce the same state on every server. So it must not use a
- * clock, randomness, or I/O whose outcome may differ.
+ * clock, randomness, or I/O whose outcome may differ between servers.
  */
 export interface StateMachine<Result = unknown> {
   /**
@@ -38,13 +38,13 @@ export interface StateMachine<Result = unknown> {
    */
   apply(batch: ApplyBatch): readonly Result[] | Promise<readonly Result[]>;
   /**
-   * The version of the snapshot's contents, an integer of at least 0. The node refuses to restore a
-   * snapshot with a higher version. Default 0.
+   * The version of the snapshot's contents, an integer of at least 0. The node refuses to restore
+   * snapshots with a higher version. Default 0.
    */
   readonly version?: number | undefined;
   /**
-   * The newest version of the machine's behavior, an integer from 1 on. Undefined if the machine
-   * has no versions that are activated by a command. Each member reports this version to the
+   * The newest version of the machine's behavior, an integer of at least 1. Undefined if the
+   * machine has no versions that a command activates. Each member reports this version to the
    * leader.
    */
   readonly behavior?: number | undefined;

@@ -5,8 +5,8 @@ import type { Message, Received } from '../protocol/message.js';
 export interface Announcement {
   readonly id: ServerId;
   /**
-   * A number that is higher for newer announcements of the same server. Its initial value is the
-   * server's number of starts.
+   * A number that is higher for newer announcements of the same server. It starts as the number of
+   * times that the server has started.
    */
   readonly count: number;
   /** The announced address: 1 to 512 printable ASCII characters without spaces. */
@@ -16,8 +16,8 @@ export interface Announcement {
 /** The announced addresses that a server knows, including its own address. */
 export interface Announcements {
   /**
-   * A number that increases when a server announces a different address. The transport must then
-   * send the announcements to its peers.
+   * A number that increases when a server announces a different address. When it increases, the
+   * transport must send the announcements to its peers.
    */
   readonly version: number;
   /** Returns the announcements to send to peers, from newest to oldest. */
@@ -46,10 +46,10 @@ export interface Identity {
    */
   readonly genesis: number | undefined;
   /**
-   * The epoch of the newest membership that contains this server; '' unless its cluster was
-   * recovered. Undefined if no membership contains this server. Such a server communicates with
-   * servers of any epoch, because it still receives a log that may contain earlier epochs. The
-   * value may change while the server runs.
+   * The epoch of the newest membership that contains this server; empty unless its cluster was
+   * recovered. Undefined if no membership contains this server. In that case, the server
+   * communicates with servers of any epoch, because the log that it is receiving may contain
+   * earlier epochs. The value may change while the server runs.
    */
   readonly epoch: string | undefined;
   /**
@@ -62,8 +62,8 @@ export interface Identity {
 /**
  * Carries messages between the servers of a cluster. A transport may drop, delay, duplicate and
  * reorder messages. It must not alter messages or queue an unlimited number of them, and `send`
- * must neither throw nor block. Other messages should overtake queued appends. Otherwise a live
- * leader would seem to have failed when a connection is slow.
+ * must neither throw nor block. Other messages should overtake queued appends. Otherwise, a slow
+ * connection would make a live leader look as if it had failed.
  */
 export interface Transport {
   /**
@@ -81,8 +81,8 @@ export interface Transport {
   start(self: Identity, receive: (from: ServerId, message: Received) => void): Promise<void>;
   /**
    * Queues messages for a server. Appends to one server are sent in call order. Drops messages if
-   * the queue is full, or if the receiver was not passed to `setPeers` and is not connected. A new
-   * member connects before this server has its address, so the member can receive answers.
+   * the queue is full, or if the receiver was neither passed to `setPeers` nor is connected. A new
+   * member connects before this server knows the member's address, so answers can still reach it.
    */
   send(to: ServerId, messages: readonly Message[]): void;
   /**
@@ -95,6 +95,8 @@ export interface Transport {
    * not contain text from clients, because `status()` shows them. Default: none.
    */
   readonly refusals?: Readonly<Record<string, number>>;
-  /** Stops the transport. After this call `receive` is no longer called. Idempotent. */
+  /**
+   * Stops the transport. After this call, `receive` is no longer called. This method is idempotent.
+   */
   close(): Promise<void>;
 }
