@@ -1,6 +1,7 @@
 // Shows that a cluster can be upgraded node by node under load, from the version before feature
 // levels. A node can be rolled back until the level is raised. Also shows what happens to a node
 // that is rolled back afterwards.
+import { LEVEL } from '@kontiki/core/protocol';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { DemoCluster, eventually, MAIN, type NodeStatus, type Program, type ProcessResult } from './cluster.js';
 import { Load } from './load.js';
@@ -104,9 +105,9 @@ it('nodes upgraded with the leader last can be rolled back until the level is ra
   expect(await raise()).toMatchObject({ code: 1, output: expect.stringContaining('n3 cannot read a higher one') });
   await restart('n3', MAIN, load);
   expectReadable();
-  await eventually('the level is raised', async () => (await raise()).output.includes('feature level 1'));
-  await eventually('every node has level 1', async () => (await levels()).every((level) => level === 1));
-  expect((await raise()).output).toContain('1 already, the highest that this version reads');
+  await eventually('the level is raised', async () => (await raise()).output.includes(`feature level ${LEVEL}`));
+  await eventually('every node has the highest level', async () => (await levels()).every((level) => level === LEVEL));
+  expect((await raise()).output).toContain(`${LEVEL} already, the highest that this version reads`);
   const refused = await (await replaceVersion('n3', old.main)).result;
   expect(refused.code).toBe(1);
   expect(refused.output).toMatch(/cannot be read/);

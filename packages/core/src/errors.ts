@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'KONTIKI_UNKNOWN_COMMAND'
   | 'KONTIKI_BAD_INPUT'
   | 'KONTIKI_BEHAVIOR'
+  | 'KONTIKI_SESSION'
+  | 'KONTIKI_RESULT_LOST'
   | 'KONTIKI_CLOSED'
   // These codes mean that a server stopped or failed to start.
   | 'KONTIKI_BAD_OPTION'

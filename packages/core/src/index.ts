@@ -68,7 +68,7 @@ export type {
 export { jsonCodec } from './machine/json-codec.js';
 export type { Codec } from './machine/json-codec.js';
 export { Replica } from './machine/replica.js';
-export type { Outcome } from './machine/replica.js';
+export type { Outcome } from './machine/outcome.js';
 export type { StandardSchemaV1 } from './machine/standard-schema.js';
 export { TypedNode } from './machine/typed-node.js';
 export type { TypedNodeOptions } from './machine/typed-node.js';

@@ -6,10 +6,19 @@ import { MAX_NAME_BYTES } from './record.js';
 import type { StandardSchemaV1 } from './standard-schema.js';
 import { checkPlain } from './state-encoding.js';
 
-/** The position of a command's log entry. The command receives it as an argument. */
+/** The place and time of a command, which the command receives as an argument. */
 export interface CommandContext {
+  /** The index of the command's log entry. */
   readonly index: number;
+  /** The term of that entry. */
   readonly term: number;
+  /**
+   * Milliseconds of log time. All servers see the same time, which advances at most as fast as real
+   * time and never decreases. A command must use no other clock.
+   */
+  readonly time: number;
+  /** The number of the client's session; undefined if the command has none. */
+  readonly session: number | undefined;
 }
 
 type Run<State, Input> = (state: State, input: Input, context: CommandContext) => unknown;

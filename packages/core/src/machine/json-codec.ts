@@ -1,3 +1,4 @@
+import { decodeUtf8, encodeUtf8 } from '../wire/utf8.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
 /**
@@ -9,17 +10,14 @@ export interface Codec {
   decode(bytes: Uint8Array): unknown;
 }
 
-const utf8 = new TextEncoder();
-const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * The default codec, which encodes inputs as JSON. Throws for values that `JSON.stringify` would
  * change, such as undefined, NaN, dates, maps and class instances. Otherwise the command would
  * receive a different input from the one that its caller passed.
  */
 export const jsonCodec: Codec = {
-  encode: (value) => utf8.encode(stringify(value, [])),
-  decode: (bytes) => JSON.parse(text.decode(bytes)) as unknown,
+  encode: (value) => encodeUtf8(stringify(value, [])),
+  decode: (bytes) => JSON.parse(decodeUtf8(bytes)) as unknown,
 };
 
 const MAX_LEVELS = 1_000;

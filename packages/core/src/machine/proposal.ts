@@ -6,10 +6,15 @@ import { encodeCommand } from './record.js';
 import { validate } from './standard-schema.js';
 
 /**
- * Encodes a command for a version of the state machine. Throws `KONTIKI_UNKNOWN_COMMAND` or
+ * Encodes a command for a version of the state machine, after `room` free bytes. Throws `KONTIKI_UNKNOWN_COMMAND` or
  * `KONTIKI_BAD_INPUT` if the command cannot be proposed.
  */
-export function encodeProposal({ version, commands, codec }: Behavior, name: string, given: unknown): Uint8Array {
+export function encodeProposal(
+  { version, commands, codec }: Behavior,
+  name: string,
+  given: unknown,
+  room = 0,
+): Uint8Array {
   const command = commands.get(name);
   if (command === undefined) throw unknownCall(version, 'command', name);
   let input: Uint8Array | undefined;
@@ -22,7 +27,7 @@ export function encodeProposal({ version, commands, codec }: Behavior, name: str
     const text = `The input of command ${name} was refused, and nothing was proposed. ${messageOf(error)}`;
     throw new KontikiError('KONTIKI_BAD_INPUT', text, { cause: error });
   }
-  return encodeCommand({ version, name, input });
+  return encodeCommand({ version, name, input }, room);
 }
 
 /** Returns the error for a command or a query that a version does not have. */

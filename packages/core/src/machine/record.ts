@@ -28,9 +28,13 @@ const KIND = { command: 0xc0, raise: 0xc1 } as const;
 /** Maximum size of a command's name in bytes. */
 export const MAX_NAME_BYTES = 255;
 
-/** Encodes a command: kind (1 byte), version (4), name, a flag for the input (1), and the input. */
-export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kind'>): Uint8Array {
-  const writer = new Writer(6 + textLength(name) + (input?.length ?? 0));
+/**
+ * Encodes a command: kind (1 byte), version (4), name, a flag for the input (1), and the input. The
+ * command follows `room` free bytes.
+ */
+export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kind'>, room = 0): Uint8Array {
+  const writer = new Writer(room + 6 + textLength(name) + (input?.length ?? 0));
+  writer.skip(room);
   writer.u8(KIND.command);
   writer.u32(version);
   writer.text(name);

@@ -1,18 +1,17 @@
 import { KontikiError, type ErrorCode } from '../errors.js';
-import type { CommandEntry, Position } from '../log/entry.js';
 import { SystemClock } from '../node/system-clock.js';
 import { isThenable } from '../node/thenable.js';
 import type { Clock } from '../ports/clock.js';
 import type { ApplyBatch, StateMachine } from '../ports/state-machine.js';
+import { withHead } from './chunk-reader.js';
 import { isCommandError } from './command-error.js';
-import type { Behavior, Definition } from './definition.js';
+import type { Behavior, CommandContext, Definition } from './definition.js';
+import type { Outcome } from './outcome.js';
 import { encodeProposal } from './proposal.js';
 import { decodeRecord, type CommandRecord, type RaiseRecord } from './record.js';
 import { encodeHead, readHead, SNAPSHOT_FORMAT } from './snapshot-head.js';
+import type { SessionEntry } from './sessions/session-machine.js';
 import { decodeState, encodeState } from './state-encoding.js';
-
-/** The outcome of a committed command: its result, or the error for its caller. */
-export type Outcome = { readonly result: unknown } | { readonly error: Error };
 
 /** One server's copy of a defined state machine. Implements the state machine port of a node. */
 export class Replica<State = unknown> implements StateMachine<Outcome> {
@@ -60,8 +59,8 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
    * Encodes a command for the version in force, like `TypedNode.execute`. Throws
    * `KONTIKI_UNKNOWN_COMMAND` or `KONTIKI_BAD_INPUT` if the command cannot be proposed.
    */
-  encode(name: string, input?: unknown): Uint8Array {
-    return encodeProposal(this.inForce, name, input);
+  encode(name: string, input?: unknown, room = 0): Uint8Array {
+    return encodeProposal(this.inForce, name, input, room);
   }
 
   apply({ entries }: ApplyBatch): Outcome[] {
@@ -72,18 +71,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     const head = encodeHead(this.raised);
     if (this.#raised === undefined) return yield head;
     const { snapshot } = this.#raised;
-    const chunks = snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock);
-    const iterator = chunks[Symbol.asyncIterator]();
-    // The node applies the next batch after the head, so read the first part of the state before
-    // yielding the head.
-    const first = await iterator.next();
-    try {
-      yield head;
-      if (first.done !== true) yield first.value;
-      yield* { [Symbol.asyncIterator]: () => iterator };
-    } finally {
-      await iterator.return?.();
-    }
+    yield* withHead(head, snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock));
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -103,17 +91,20 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     this.#state = this.inForce.initial();
   }
 
-  #apply({ index, term, data }: CommandEntry): Outcome {
+  #apply(entry: SessionEntry): Outcome {
+    const { index, term, data } = entry;
     let record: CommandRecord | RaiseRecord;
     try {
       record = decodeRecord(data);
     } catch (error) {
       return failed('KONTIKI_BAD_INPUT', `Entry ${index} is not a command of a defined state machine.`, error);
     }
-    return record.kind === 'command' ? this.#run(record, { index, term }) : this.#raise(record, index);
+    const context = { index, term, time: entry.time ?? 0, session: entry.session };
+    return record.kind === 'command' ? this.#run(record, context) : this.#raise(record, index);
   }
 
-  #run({ version, name, input: bytes }: CommandRecord, { index, term }: Position): Outcome {
+  #run({ version, name, input: bytes }: CommandRecord, context: CommandContext): Outcome {
+    const { index } = context;
     if (this.#raised === undefined) this.#begin(this.#find(version, `Entry ${index}`));
     const { commands, codec, version: inForce } = this.inForce;
     if (version !== inForce) {
@@ -132,7 +123,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
       return failed('KONTIKI_BAD_INPUT', `The input of command ${name} in entry ${index} cannot be decoded.`, error);
     }
     try {
-      return { result: copyOf(command.run(this.#state, input, { index, term }), `Command ${name}`) };
+      return { result: copyOf(command.run(this.#state, input, context), `Command ${name}`) };
     } catch (error) {
       if (isCommandError(error)) return { error };
       throw error;

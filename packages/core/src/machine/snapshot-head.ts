@@ -1,5 +1,6 @@
 import { KontikiError } from '../errors.js';
 import { Reader, Writer } from '../wire/index.js';
+import { ChunkReader } from './chunk-reader.js';
 
 /** The format number of snapshots of defined state machines. */
 export const SNAPSHOT_FORMAT = 1;
@@ -20,29 +21,17 @@ export function encodeHead(version: number): Uint8Array {
 export async function readHead(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ version: number; state: AsyncIterable<Uint8Array> }> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  const head = new Uint8Array(HEAD);
-  let filled = 0;
-  let left: Uint8Array = head;
-  while (filled < HEAD) {
-    const { done, value } = await iterator.next();
-    if (done === true) throw foreign('is too short');
-    const part = value.subarray(0, HEAD - filled);
-    head.set(part, filled);
-    filled += part.length;
-    left = value.subarray(part.length);
-  }
+  const stream = new ChunkReader(chunks);
+  const head = await stream.take(HEAD);
+  if (head.length < HEAD) throw foreign('is too short');
   const reader = new Reader(head);
   const [format, version] = [reader.u32(), reader.u32()];
   if (format !== SNAPSHOT_FORMAT) throw foreign(`has format ${format}, not ${SNAPSHOT_FORMAT}`);
-  async function* state(): AsyncGenerator<Uint8Array> {
-    yield left;
-    yield* { [Symbol.asyncIterator]: () => iterator };
-  }
-  return { version, state: state() };
+  return { version, state: stream.rest() };
 }
 
-function foreign(fault: string): KontikiError {
+/** Returns the error for a snapshot that this program cannot read. */
+export function foreign(fault: string, cause?: unknown): KontikiError {
   const text = `The snapshot ${fault}: a newer version of Kontiki or another kind of state machine wrote it.`;
-  return new KontikiError('KONTIKI_FORMAT', `${text} Nothing was changed. Use the program that wrote it.`);
+  return new KontikiError('KONTIKI_FORMAT', `${text} Nothing was changed. Use the program that wrote it.`, { cause });
 }

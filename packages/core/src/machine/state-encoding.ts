@@ -44,6 +44,23 @@ export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'd
   yield* chunks;
 }
 
+/**
+ * Encodes plain data like `encodeState`, but as one string. Throws a TypeError if a part of the
+ * value is not plain data.
+ */
+export function encodePlain(value: unknown): string {
+  // Most results are primitives. They need no stack.
+  if (typeof value !== 'object' || value === null) return JSON.stringify([primitive(value, [])]);
+  return [...linesOf(value)].map((line) => JSON.stringify(line)).join('\n');
+}
+
+/** Decodes the output of `encodePlain`. Throws an error if the text is invalid. */
+export function decodePlain(text: string): unknown {
+  const decoder = new LineDecoder();
+  for (const line of text.split('\n')) decoder.read(line);
+  return decoder.end();
+}
+
 /** Throws a TypeError if a part of a state is not plain data. */
 export function checkPlain(state: unknown): void {
   for (const _ of linesOf(state));
@@ -137,18 +154,18 @@ interface Filling {
  * data.
  */
 export async function decodeState(chunks: AsyncIterable<Uint8Array>): Promise<unknown> {
-  const root: unknown[] = [];
-  const opened: object[] = [];
-  const stack: Filling[] = [{ target: root, key: undefined, hasKey: false }];
-  for await (const line of splitLines(chunks)) {
-    try {
-      readLine(line, stack, opened);
-    } catch (error) {
-      throw undecodable(error);
-    }
+  const decoder = new LineDecoder();
+  for await (const line of splitLines(chunks)) attempt(() => decoder.read(line));
+  return attempt(() => decoder.end());
+}
+
+/** Runs a step of the decoder. Any error means that the state cannot be decoded. */
+function attempt<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw undecodable(error);
   }
-  if (root.length !== 1 || stack.length !== 1) throw undecodable(new TypeError('The encoded state is incomplete.'));
-  return root[0];
 }
 
 function undecodable(cause: unknown): KontikiError {
@@ -156,20 +173,33 @@ function undecodable(cause: unknown): KontikiError {
   return new KontikiError('KONTIKI_FORMAT', `${text} Nothing was changed. Use the program that wrote it.`, { cause });
 }
 
-function readLine(line: string, stack: Filling[], opened: object[]): void {
-  for (const token of JSON.parse(line) as readonly Token[]) {
-    const filling = stack.at(-1);
-    if (filling === undefined) throw new TypeError('The encoded state has too many ends.');
-    const [mark = '', detail] = typeof token === 'object' && token !== null ? token : ['value'];
-    if (mark === '') {
-      stack.pop();
-      continue;
+/** Decodes the lines of a value, one by one. */
+class LineDecoder {
+  readonly #root: unknown[] = [];
+  readonly #opened: object[] = [];
+  readonly #stack: Filling[] = [{ target: this.#root, key: undefined, hasKey: false }];
+
+  read(line: string): void {
+    for (const token of JSON.parse(line) as readonly Token[]) {
+      const filling = this.#stack.at(-1);
+      if (filling === undefined) throw new TypeError('The encoded state has too many ends.');
+      const [mark = '', detail] = typeof token === 'object' && token !== null ? token : ['value'];
+      if (mark === '') {
+        this.#stack.pop();
+        continue;
+      }
+      const target = emptyContainer(mark);
+      put(filling, target ?? (mark === 'value' ? token : valueOf(mark, detail, this.#opened)));
+      if (target === undefined) continue;
+      this.#opened.push(target);
+      this.#stack.push({ target, key: undefined, hasKey: false });
     }
-    const target = emptyContainer(mark);
-    put(filling, target ?? (mark === 'value' ? token : valueOf(mark, detail, opened)));
-    if (target === undefined) continue;
-    opened.push(target);
-    stack.push({ target, key: undefined, hasKey: false });
+  }
+
+  /** Returns the decoded value. Throws if the lines are incomplete. */
+  end(): unknown {
+    if (this.#root.length !== 1 || this.#stack.length !== 1) throw new TypeError('The encoded state is incomplete.');
+    return this.#root[0];
   }
 }
 

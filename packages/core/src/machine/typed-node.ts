@@ -4,16 +4,39 @@ import type { CallOptions } from '../node/calls/calls.js';
 import type { Applied, ProposeOptions } from '../node/calls/proposal.js';
 import type { ReadOptions } from '../node/calls/read-queue.js';
 import type { CloseOptions } from '../node/hand-over.js';
-import type { NodeOptions } from '../node/options.js';
+import { DEFAULT_TIMEOUT, type NodeOptions } from '../node/options.js';
 import { RaftNode } from '../node/raft-node.js';
+import { SystemClock } from '../node/system-clock.js';
+import { STAMPED_LEVEL } from '../log/log-clock.js';
+import { defaultTimings } from '../protocol/settings.js';
 import type { Definition, Signature } from './definition.js';
+import type { Outcome } from './outcome.js';
 import { unknownCall } from './proposal.js';
 import { encodeRaise } from './record.js';
-import { copyOf, Replica, type Outcome } from './replica.js';
+import { copyOf, Replica } from './replica.js';
+import { CALL_HEAD, writeCallHead, type CallRecord } from './sessions/record.js';
+import { outcomes } from './sessions/results.js';
+import { SessionClient } from './sessions/session-client.js';
+import { SessionMachine } from './sessions/session-machine.js';
 
 /** The options of a node, with a definition as its state machine. */
 export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions<Outcome>, 'machine'> {
   readonly machine: D;
+}
+
+/** The place of a command in the session of a client outside this process. */
+export type SessionCall = Pick<CallRecord, 'session' | 'sequence' | 'settled'>;
+
+const noOptions: ExecuteOptions = {};
+
+/** Options for `execute`. */
+export interface ExecuteOptions extends ProposeOptions {
+  /**
+   * False to propose the command without a session. Its outcome may then be unknown, as with
+   * `RaftNode.propose`. An object to propose it once, in the session of a client outside this
+   * process. Default: a session of this process.
+   */
+  readonly session?: false | SessionCall | undefined;
 }
 
 type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
@@ -34,6 +57,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   /** The underlying node, with its members, status, events and snapshots. */
   readonly raft: RaftNode<Outcome>;
   readonly #replica: Replica;
+  readonly #sessions: SessionClient<Outcome>;
 
   /**
    * Opens a node, like `RaftNode.open`. Resolves when this server has applied all entries that it
@@ -45,11 +69,11 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     limits: CallOptions = {},
   ): Promise<TypedNode<D>> {
     const replica = new Replica(options.machine, options.clock);
-    const raft = await RaftNode.open({ ...options, machine: replica }, limits);
+    const raft = await RaftNode.open({ ...options, machine: new SessionMachine(replica, outcomes) }, limits);
     try {
       const { committed } = raft.status();
       while (raft.status().applied < committed) await raft.once('apply', limits);
-      return new TypedNode<D>(raft, replica);
+      return new TypedNode<D>(raft, replica, options);
     } catch (error) {
       await raft.close().catch(() => {
         // Ignore this error, because the first error is more useful.
@@ -58,15 +82,22 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     }
   }
 
-  private constructor(raft: RaftNode<Outcome>, replica: Replica) {
+  private constructor(raft: RaftNode<Outcome>, replica: Replica, options: TypedNodeOptions<D>) {
+    const { clock = new SystemClock(), random = Math.random, timings, timeout = DEFAULT_TIMEOUT } = options;
     this.raft = raft;
     this.#replica = replica;
+    const retryMs = 2 * (timings?.election ?? defaultTimings.election);
+    this.#sessions = new SessionClient({ node: raft, clock, random, retryMs, timeout });
   }
 
   /**
-   * Runs a command on every server. Any server accepts the call and forwards the command to the
-   * leader. Resolves with the command's result, like `RaftNode.propose`. If the command has a
-   * validator, the input is validated first, and the validator's output is proposed.
+   * Runs a command on every server, exactly once. Any server accepts the call and forwards the
+   * command to the leader. If the command has a validator, the input is validated first, and the
+   * validator's output is proposed. Resolves with the command's result.
+   *
+   * The command has a number in a session of this process. If its outcome is unknown, for example
+   * after a change of the leader, it is proposed again until the deadline. The servers apply it
+   * once, and keep its result for the retries.
    *
    * Rejects with the `CommandError` that the command throws. Rejects with `KONTIKI_UNKNOWN_COMMAND`
    * if the version in force does not have the command. Rejects with `KONTIKI_BAD_INPUT` if the
@@ -74,16 +105,26 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
    */
   async execute<Name extends keyof CommandsOf<D> & string>(
     name: Name,
-    ...[input, options]: Arguments<CommandsOf<D>[Name], ProposeOptions>
+    ...[input, options]: Arguments<CommandsOf<D>[Name], ExecuteOptions>
   ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
     for (;;) {
-      const data = this.#replica.encode(name, input);
-      const { index, term, result: outcome } = await this.raft.propose(data, options);
+      const { index, term, result: outcome } = await this.#propose(name, input, options);
       if ('result' in outcome) return { index, term, result: outcome.result as ResultOf<CommandsOf<D>[Name]> };
       // Another version took effect in the meantime, so the command had no effect. Propose it
       // again.
       if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;
     }
+  }
+
+  #propose(name: string, input: unknown, given: ExecuteOptions | undefined): Promise<Applied<Outcome>> {
+    const { session, ...options } = given ?? noOptions;
+    // In a cluster with a lower level, some servers cannot read commands of sessions.
+    if (session === false || this.raft.level < STAMPED_LEVEL)
+      return this.raft.propose(this.#replica.encode(name, input), options);
+    const record = this.#replica.encode(name, input, CALL_HEAD);
+    if (session === undefined) return this.#sessions.propose(record, options);
+    writeCallHead(record, session.session, session.sequence, session.settled);
+    return this.raft.propose(record, options);
   }
 
   /**

@@ -219,6 +219,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     return this.#raw.raft.role === 'leader' && this.#ending.ended === undefined;
   }
 
+  /** The feature level of the newest committed membership; 0 on a blank server. */
+  get level(): number {
+    return this.#raw.raft.log.liveMemberships[0]?.membership.level ?? 0;
+  }
+
   status(): Status {
     const { cluster } = this.#identity;
     return statusOf(this.#raw.raft, cluster, this.#clock.now(), this.#loop.transport.refusals, this.#ending.ended);
@@ -368,8 +373,6 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  // ---- Starting and stopping the node.
 
   async #start(options: NodeOptions<Result>, { state }: AlignedStores, signal: AbortSignal): Promise<void> {
     const { log, transport, address } = options;

@@ -1,9 +1,14 @@
 import { KontikiError } from '../errors.js';
+import { decodeUtf8 } from './utf8.js';
 
 /** The two hexadecimal digits for each value of a byte. */
 const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Returns the little-endian number in four bytes. Small records need no `DataView` this way. */
+function u32At(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16);
+  return low + (bytes[at + 3] as number) * 0x100_0000;
+}
 
 /** Returns the error for bytes that cannot be decoded. */
 export function protocolError(message: string, cause?: unknown): KontikiError {
@@ -21,14 +26,13 @@ export function newerError(what: string): KontikiError {
  */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     // Convert the bytes so that callers receive a plain Uint8Array. A `subarray` of a Buffer would
     // be a Buffer, whose `slice` shares memory instead of copying.
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes =
+      bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get at(): number {
@@ -43,27 +47,28 @@ export class Reader {
   peek(): number {
     const at = this.#take(1);
     this.#at = at;
-    return this.#view.getUint8(at);
+    return this.#bytes[at] as number;
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] as number;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2), true);
+    const at = this.#take(2);
+    return (this.#bytes[at] as number) | ((this.#bytes[at + 1] as number) << 8);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
+    return u32At(this.#bytes, this.#take(4));
   }
 
   /** Reads a non-negative safe integer. */
   u53(): number {
     const at = this.#take(8);
-    const high = this.#view.getUint32(at + 4, true);
+    const high = u32At(this.#bytes, at + 4);
     if (high > 0x1f_ffff) throw protocolError(`The number at byte ${at} is above 2^53.`);
-    return high * 0x1_0000_0000 + this.#view.getUint32(at, true);
+    return high * 0x1_0000_0000 + u32At(this.#bytes, at);
   }
 
   flag(): boolean {
@@ -94,7 +99,7 @@ export class Reader {
     if (length > maxBytes) throw protocolError(`A text of ${length} bytes exceeds the limit of ${maxBytes}.`);
     const bytes = this.raw(length);
     try {
-      return utf8.decode(bytes);
+      return decodeUtf8(bytes);
     } catch (error) {
       throw protocolError(`The text at byte ${this.#at - length} is not UTF-8.`, error);
     }

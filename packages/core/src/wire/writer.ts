@@ -1,13 +1,12 @@
 import { invariant } from '../invariant.js';
-
-const utf8 = new TextEncoder();
+import { encodeUtf8 } from './utf8.js';
 
 /**
  * Returns the number of bytes that a string takes up: two bytes for its length, and its UTF-8
  * encoding.
  */
 export function textLength(text: string): number {
-  return 2 + utf8.encode(text).length;
+  return 2 + encodeUtf8(text).length;
 }
 
 /**
@@ -25,12 +24,10 @@ function digitAt(digits: string, at: number): number {
  */
 export class Writer {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(length: number, memory?: Uint8Array) {
     this.bytes = memory !== undefined && memory.length >= length ? memory.subarray(0, length) : new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, length);
   }
 
   get at(): number {
@@ -38,36 +35,39 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#at, value);
-    this.#at += 1;
+    this.bytes[this.#take(1)] = value;
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#at, value, true);
-    this.#at += 2;
+    const at = this.#take(2);
+    this.bytes[at] = value;
+    this.bytes[at + 1] = value >> 8;
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#at, value, true);
-    this.#at += 4;
+    this.u32At(this.#take(4), value);
   }
 
   /** Writes a non-negative safe integer, in eight bytes. */
   u53(value: number): void {
     invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
-    this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
-    this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
-    this.#at += 8;
+    const at = this.#take(8);
+    this.u32At(at, value % 0x1_0000_0000);
+    this.u32At(at + 4, Math.floor(value / 0x1_0000_0000));
   }
 
   raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
+    this.bytes.set(bytes, this.#take(bytes.length));
+  }
+
+  /** Leaves bytes free, with the value 0. */
+  skip(length: number): void {
+    this.#take(length);
   }
 
   /** Writes a two-byte length, and then the string in UTF-8. */
   text(value: string): void {
-    const bytes = utf8.encode(value);
+    const bytes = encodeUtf8(value);
     invariant(bytes.length <= 0xffff, () => `a text of ${bytes.length} bytes is too long for a two-byte length`);
     this.u16(bytes.length);
     this.raw(bytes);
@@ -80,6 +80,19 @@ export class Writer {
 
   /** Overwrites the 32-bit number at an offset that has been written before. */
   u32At(at: number, value: number): void {
-    this.#view.setUint32(at, value, true);
+    const { bytes } = this;
+    // An assignment to an element keeps the lowest eight bits.
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
+  }
+
+  /** Returns the current offset and moves it. Throws if the length of the buffer was too small. */
+  #take(length: number): number {
+    const at = this.#at;
+    this.#at = at + length;
+    invariant(this.#at <= this.bytes.length, () => `${length} bytes do not fit at ${at} of ${this.bytes.length}`);
+    return at;
   }
 }

@@ -22,12 +22,13 @@ const untyped = (node: TypedNode<Counter>): Untyped => node as unknown as Untype
 describe('TypedNode', () => {
   it('execute resolves with the result and the position of the command', async () => {
     const leader = await nodes.cluster(counter, 'a', 'b', 'c');
-    expect(await run(leader.execute('add', 5))).toEqual({ index: 3, term: 2, result: 5 });
-    expect(await run(leader.execute('reset'))).toEqual({ index: 4, term: 2, result: undefined });
+    // The first command opens the session, in entry 3.
+    expect(await run(leader.execute('add', 5))).toEqual({ index: 4, term: 2, result: 5 });
+    expect(await run(leader.execute('reset'))).toEqual({ index: 5, term: 2, result: undefined });
     expect(await run(leader.execute('set', '12'))).toEqual({
-      index: 5,
+      index: 6,
       term: 2,
-      result: { was: 0, now: 12, index: 5, term: 2 },
+      result: { was: 0, now: 12, index: 6, term: 2, time: expect.any(Number), session: expect.any(Number) },
     });
   });
 

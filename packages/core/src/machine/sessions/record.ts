@@ -1,0 +1,98 @@
+import { protocolError, Reader, Writer } from '../../wire/index.js';
+
+/** A record that opens a session. */
+export interface OpenRecord {
+  readonly kind: 'open';
+  /** The number of the session, drawn at random by its client. */
+  readonly session: number;
+  readonly limits: SessionLimits;
+}
+
+/** A command of a session. */
+export interface CallRecord {
+  readonly kind: 'call';
+  readonly session: number;
+  /** The number of the command in its session, from 1 on. A retry has the same number. */
+  readonly sequence: number;
+  /**
+   * The sequence number up to which the client will not retry any command. The servers forget the
+   * results of these commands.
+   */
+  readonly settled: number;
+  /** The command for the state machine. */
+  readonly command: Uint8Array;
+}
+
+/**
+ * Limits of sessions. They are part of the log, because all servers must forget sessions and
+ * results at the same entry.
+ */
+export interface SessionLimits {
+  /**
+   * Milliseconds of log time after which an unused session ends. Default 600,000 (ten minutes).
+   */
+  readonly ttl: number;
+  /**
+   * Maximum number of sessions of all clients. Another session ends the least recently used one.
+   * Default 4,096.
+   */
+  readonly sessions: number;
+  /** Maximum bytes of the results that are kept for one session. Default 65,536. */
+  readonly resultBytes: number;
+}
+
+export const defaultSessionLimits: SessionLimits = { ttl: 600_000, sessions: 4_096, resultBytes: 65_536 };
+
+/**
+ * The first bytes of session records in log entries. No UTF-8 text contains these bytes, and the
+ * records of defined state machines begin with other bytes. So commands without a session are not
+ * mistaken for session records.
+ */
+const KIND = { open: 0xf8, call: 0xf9 } as const;
+
+/** Number of free bytes that a command needs in front of it, for the head of a session record. */
+export const CALL_HEAD = 25;
+
+/** Encodes a record that opens a session: kind (1 byte), session (8), and its limits (8 each). */
+export function encodeOpen({ session, limits }: Omit<OpenRecord, 'kind'>): Uint8Array {
+  const writer = new Writer(33);
+  writer.u8(KIND.open);
+  writer.u53(session);
+  writer.u53(limits.ttl);
+  writer.u53(limits.sessions);
+  writer.u53(limits.resultBytes);
+  return writer.bytes;
+}
+
+/**
+ * Writes the head of a session record: kind (1 byte), session, sequence and settled (8 each).
+ * `record` has `CALL_HEAD` free bytes for the head, and then the command.
+ */
+export function writeCallHead(record: Uint8Array, session: number, sequence: number, settled: number): void {
+  const writer = new Writer(CALL_HEAD, record);
+  writer.u8(KIND.call);
+  writer.u53(session);
+  writer.u53(sequence);
+  writer.u53(settled);
+}
+
+/**
+ * Decodes a session record. Returns undefined for a command without a session. Throws
+ * `KONTIKI_PROTOCOL` if a session record is invalid.
+ */
+export function decodeSessionRecord(data: Uint8Array): OpenRecord | CallRecord | undefined {
+  const kind = data[0];
+  if (kind !== KIND.open && kind !== KIND.call) return undefined;
+  const reader = new Reader(data);
+  reader.u8();
+  const session = reader.u53();
+  if (kind === KIND.call) {
+    const [sequence, settled] = [reader.u53(), reader.u53()];
+    if (settled >= sequence) throw protocolError(`Command ${sequence} of a session cannot follow ${settled}.`);
+    return { kind: 'call', session, sequence, settled, command: reader.raw(reader.left) };
+  }
+  const limits = { ttl: reader.u53(), sessions: reader.u53(), resultBytes: reader.u53() };
+  reader.end();
+  if (limits.sessions === 0) throw protocolError('A session allows no sessions.');
+  return { kind: 'open', session, limits };
+}

@@ -1,0 +1,31 @@
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Maximum length of the texts that are encoded and decoded here, character by character. For names,
+ * ids and small inputs, this is faster than a call of `TextEncoder` or `TextDecoder`.
+ */
+const SHORT = 32;
+
+/** Returns the UTF-8 encoding of a string. */
+export function encodeUtf8(text: string): Uint8Array {
+  if (text.length > SHORT) return encoder.encode(text);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return encoder.encode(text);
+    bytes[i] = code;
+  }
+  return bytes;
+}
+
+/** Returns the string with this UTF-8 encoding. Throws a TypeError if the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  if (bytes.length > SHORT) return decoder.decode(bytes);
+  let text = '';
+  for (const code of bytes) {
+    if (code > 0x7f) return decoder.decode(bytes);
+    text += String.fromCharCode(code);
+  }
+  return text;
+}
