@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a proposal that a raise has overtaken fails',
     file: 'machine/typed-node.ts',
-    find: "if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;",
+    find: "if (!(isOurs && isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR'))) throw outcome.error;",
     replace: 'throw outcome.error;',
     rare: found(VERSIONS),
   },

@@ -1,42 +1,25 @@
 import { isKontikiError, KontikiError } from '../errors.js';
 import type { Position } from '../log/entry.js';
 import type { CallOptions } from '../node/calls/calls.js';
-import type { Applied, ProposeOptions } from '../node/calls/proposal.js';
+import type { Applied } from '../node/calls/proposal.js';
 import type { ReadOptions } from '../node/calls/read-queue.js';
 import type { CloseOptions } from '../node/hand-over.js';
-import { DEFAULT_TIMEOUT, type NodeOptions } from '../node/options.js';
+import type { NodeOptions } from '../node/options.js';
 import { RaftNode } from '../node/raft-node.js';
-import { SystemClock } from '../node/system-clock.js';
-import { STAMPED_LEVEL } from '../log/log-clock.js';
 import { defaultTimings } from '../protocol/settings.js';
 import type { Definition, Signature } from './definition.js';
 import type { Outcome } from './outcome.js';
 import { unknownCall } from './proposal.js';
 import { encodeRaise } from './record.js';
 import { copyOf, Replica } from './replica.js';
-import { CALL_HEAD, writeCallHead, type CallRecord } from './sessions/record.js';
+import { CALL_HEAD } from './sessions/record.js';
 import { outcomes } from './sessions/results.js';
-import { SessionClient } from './sessions/session-client.js';
+import { SessionClient, type SessionOptions } from './sessions/session-client.js';
 import { SessionMachine } from './sessions/session-machine.js';
 
 /** The options of a node, with a definition as its state machine. */
 export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions<Outcome>, 'machine'> {
   readonly machine: D;
-}
-
-/** The place of a command in the session of a client outside this process. */
-export type SessionCall = Pick<CallRecord, 'session' | 'sequence' | 'settled'>;
-
-const noOptions: ExecuteOptions = {};
-
-/** Options for `execute`. */
-export interface ExecuteOptions extends ProposeOptions {
-  /**
-   * False to propose the command without a session. Its outcome may then be unknown, as with
-   * `RaftNode.propose`. An object to propose it once, in the session of a client outside this
-   * process. Default: a session of this process.
-   */
-  readonly session?: false | SessionCall | undefined;
 }
 
 type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
@@ -83,7 +66,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
   }
 
   private constructor(raft: RaftNode<Outcome>, replica: Replica, options: TypedNodeOptions<D>) {
-    const { clock = new SystemClock(), random = Math.random, timings, timeout = DEFAULT_TIMEOUT } = options;
+    const { clock, random, timings, timeout } = options;
     this.raft = raft;
     this.#replica = replica;
     const retryMs = 2 * (timings?.election ?? defaultTimings.election);
@@ -105,26 +88,25 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
    */
   async execute<Name extends keyof CommandsOf<D> & string>(
     name: Name,
-    ...[input, options]: Arguments<CommandsOf<D>[Name], ExecuteOptions>
+    ...[input, options]: Arguments<CommandsOf<D>[Name], SessionOptions>
   ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
     for (;;) {
-      const { index, term, result: outcome } = await this.#propose(name, input, options);
+      const record = this.#replica.encode(name, input, CALL_HEAD);
+      const { index, term, result: outcome } = await this.#sessions.proposeRecord(record, options);
       if ('result' in outcome) return { index, term, result: outcome.result as ResultOf<CommandsOf<D>[Name]> };
       // Another version took effect in the meantime, so the command had no effect. Propose it
-      // again.
-      if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) throw outcome.error;
+      // again. A client outside this process must number it anew.
+      const isOurs = typeof options?.session !== 'object';
+      if (!(isOurs && isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR'))) throw outcome.error;
     }
   }
 
-  #propose(name: string, input: unknown, given: ExecuteOptions | undefined): Promise<Applied<Outcome>> {
-    const { session, ...options } = given ?? noOptions;
-    // In a cluster with a lower level, some servers cannot read commands of sessions.
-    if (session === false || this.raft.level < STAMPED_LEVEL)
-      return this.raft.propose(this.#replica.encode(name, input), options);
-    const record = this.#replica.encode(name, input, CALL_HEAD);
-    if (session === undefined) return this.#sessions.propose(record, options);
-    writeCallHead(record, session.session, session.sequence, session.settled);
-    return this.raft.propose(record, options);
+  /**
+   * Opens a session for a client outside this process, like `SessionClient.openSession`. Its number
+   * belongs in the option `session` of `execute`.
+   */
+  openSession(options: CallOptions = {}): Promise<number> {
+    return this.#sessions.openSession(options);
   }
 
   /**

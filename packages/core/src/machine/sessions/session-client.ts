@@ -1,10 +1,21 @@
 import { isKontikiError, KontikiError } from '../../errors.js';
+import { STAMPED_LEVEL } from '../../log/log-clock.js';
 import { throwIfAborted, type CallOptions } from '../../node/calls/calls.js';
-import type { Applied, ProposeOptions } from '../../node/calls/proposal.js';
-import { unlessAborted } from '../../node/calls/limited.js';
+import { refuseOptions, unlessAborted } from '../../node/calls/limited.js';
+import { proposeOptions, type Applied, type ProposeOptions } from '../../node/calls/proposal.js';
+import { badOption, DEFAULT_TIMEOUT, type Names } from '../../node/options.js';
 import { drawNumber } from '../../node/start/count-start.js';
+import { SystemClock } from '../../node/system-clock.js';
 import type { Clock } from '../../ports/clock.js';
-import { defaultSessionLimits, encodeOpen, writeCallHead, type SessionLimits } from './record.js';
+import { defaultTimings } from '../../protocol/settings.js';
+import {
+  CALL_HEAD,
+  defaultSessionLimits,
+  encodeOpen,
+  writeCallHead,
+  type CallRecord,
+  type SessionLimits,
+} from './record.js';
 import { isRefused, type Refused } from './session-machine.js';
 import { MAX_UNSETTLED } from './session-table.js';
 
@@ -13,20 +24,43 @@ const MAX_SESSIONS = 16;
 
 /** The parts of a node that a client of sessions uses. */
 interface Proposer<Result> {
+  readonly level: number;
   propose(data: Uint8Array, options: ProposeOptions): Promise<Applied<Result | Refused>>;
 }
 
 export interface SessionClientOptions<Result> {
+  /** A `RaftNode` whose state machine is a `SessionMachine`. */
   readonly node: Proposer<Result>;
-  readonly clock: Pick<Clock, 'now'>;
-  /** Returns uniformly distributed numbers in [0, 1). */
-  readonly random: () => number;
-  /** Milliseconds until the first retry of a command without an outcome. Later ones wait longer. */
-  readonly retryMs: number;
-  /** The default deadline of a call in milliseconds. */
-  readonly timeout: number;
+  /**
+   * Milliseconds until the first retry of a command without an outcome. Each later retry waits twice
+   * as long. Default 1,000, which is twice the default election timeout.
+   */
+  readonly retryMs?: number | undefined;
+  /** The default deadline of a call in milliseconds. Default 10,000. */
+  readonly timeout?: number | undefined;
+  /** The limits of the sessions that this client opens. */
   readonly limits?: SessionLimits | undefined;
+  /** Measures the deadlines. Default: the clock of this machine. */
+  readonly clock?: Pick<Clock, 'now'> | undefined;
+  /** Returns uniformly distributed numbers in [0, 1). Default: `Math.random`. */
+  readonly random?: (() => number) | undefined;
 }
+
+/** The place of a command in the session of a client outside this process. */
+export type SessionCall = Pick<CallRecord, 'session' | 'sequence' | 'settled'>;
+
+/** Options for a command that is proposed in a session. */
+export interface SessionOptions extends ProposeOptions {
+  /**
+   * False to propose the command without a session. Its outcome may then be unknown, as with
+   * `RaftNode.propose`. An object to propose it once, in the session of a client outside this
+   * process. Default: a session of this process.
+   */
+  readonly session?: false | SessionCall | undefined;
+}
+
+const sessionOptions: Names<SessionOptions> = { ...proposeOptions, session: true };
+const noOptions: SessionOptions = {};
 
 /** An open session, and its commands that have no outcome yet. */
 interface Session {
@@ -47,28 +81,84 @@ interface Session {
  * `KONTIKI_UNKNOWN_OUTCOME`.
  */
 export class SessionClient<Result> {
-  readonly #options: SessionClientOptions<Result>;
+  readonly #node: Proposer<Result>;
+  readonly #retryMs: number;
+  readonly #timeout: number;
+  readonly #limits: SessionLimits;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #random: () => number;
   #sessions: Session[] = [];
-  #opening: Promise<Session> | undefined;
+  #opening: Promise<void> | undefined;
 
   constructor(options: SessionClientOptions<Result>) {
-    this.#options = options;
+    this.#node = options.node;
+    this.#retryMs = options.retryMs ?? 2 * defaultTimings.election;
+    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
+    this.#limits = options.limits ?? defaultSessionLimits;
+    this.#clock = options.clock ?? new SystemClock();
+    this.#random = options.random ?? Math.random;
   }
 
   /**
-   * Proposes a command, which follows `CALL_HEAD` free bytes in `record`. Resolves and rejects like
-   * `RaftNode.propose`, except as described above.
+   * Proposes a command. Resolves and rejects like `RaftNode.propose`, except as described above.
+   * Rejects with `KONTIKI_SESSION` if `options.session` has ended, and with `KONTIKI_RESULT_LOST` if
+   * a retry finds that the command was applied, but its result was too large to keep.
+   *
+   * Without a session, the command is proposed like by `RaftNode.propose`. This is also the case
+   * while the cluster's feature level is below 2, because some servers cannot read sessions.
    */
-  async propose(record: Uint8Array, options: ProposeOptions = {}): Promise<Applied<Result>> {
-    const { node, clock, retryMs } = this.#options;
-    const deadline = clock.now() + (options.timeout ?? this.#options.timeout);
+  propose(command: Uint8Array, options?: SessionOptions): Promise<Applied<Result>> {
+    if (!(command instanceof Uint8Array)) return Promise.reject(badOption('A command must be a Uint8Array.'));
+    const record = new Uint8Array(CALL_HEAD + command.length);
+    record.set(command, CALL_HEAD);
+    return this.proposeRecord(record, options);
+  }
+
+  /** Proposes a command like `propose`. The command follows `CALL_HEAD` free bytes in `record`. */
+  proposeRecord(record: Uint8Array, given: SessionOptions = noOptions): Promise<Applied<Result>> {
+    const refused =
+      given === noOptions ? undefined : (refuseOptions(given, sessionOptions) ?? refuseCall(given.session));
+    if (refused !== undefined) return Promise.reject(refused);
+    const { session, ...options } = given;
+    if (session === false || this.#node.level < STAMPED_LEVEL)
+      return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    if (session === undefined) return this.#propose(record, options);
+    writeCallHead(record, session.session, session.sequence, session.settled);
+    return this.#node.propose(record, options).then(accepted);
+  }
+
+  /**
+   * Opens a session for a client outside this process. Resolves with the number of the session, for
+   * the option `session` of `propose`. The client numbers its commands from 1 on, and repeats a
+   * command with the same number, on any server, until it has an outcome. An unused session ends
+   * after ten minutes, or as `limits` say. Rejects like `RaftNode.propose`, and with `KONTIKI_LEVEL`
+   * if the cluster's feature level is below 2.
+   */
+  async openSession(options: ProposeOptions = {}): Promise<number> {
+    if (this.#node.level < STAMPED_LEVEL) {
+      const text = 'Sessions need feature level 2. Upgrade every server, then raise the level on the leader.';
+      throw new KontikiError('KONTIKI_LEVEL', text);
+    }
+    // If the outcome is unknown, the caller draws another number. An unused session expires.
+    const session = drawNumber(this.#random);
+    await this.#node.propose(encodeOpen({ session, limits: this.#limits }), options).then(accepted);
+    return session;
+  }
+
+  async #propose(record: Uint8Array, options: ProposeOptions): Promise<Applied<Result>> {
+    const [node, clock] = [this.#node, this.#clock];
+    const deadline = clock.now() + (options.timeout ?? this.#timeout);
     for (;;) {
-      const session = this.#withRoom() ?? (await this.#opened(deadline, options));
+      const session = this.#withRoom();
+      if (session === undefined) {
+        await this.#makeRoom(deadline, options);
+        continue;
+      }
       const sequence = (session.sequence += 1);
       session.open.add(sequence);
       let unknown: KontikiError | undefined;
       try {
-        for (let patience = retryMs; ; patience *= 2) {
+        for (let patience = this.#retryMs; ; patience *= 2) {
           writeCallHead(record, session.id, sequence, settledOf(session));
           const timeout = Math.max(1, Math.min(patience, deadline - clock.now()));
           try {
@@ -81,7 +171,8 @@ export class SessionClient<Result> {
           } catch (error) {
             if (isKontikiError(error, 'KONTIKI_UNKNOWN_OUTCOME')) unknown = error;
             if (isWorthRetrying(error) && !this.#hasEnded(deadline, options)) continue;
-            throw unknown === undefined || error === unknown ? error : unknownOutcome(unknown, error);
+            const isCertain = unknown === undefined || isKontikiError(error, 'KONTIKI_RESULT_LOST');
+            throw isCertain || error === unknown ? error : unknownOutcome(unknown as KontikiError, error);
           }
         }
       } finally {
@@ -95,42 +186,45 @@ export class SessionClient<Result> {
     return this.#sessions.find((session) => session.sequence - settledOf(session) < MAX_UNSETTLED);
   }
 
-  /** Opens a session, and resolves with a session that has room for a command. */
-  async #opened(deadline: number, options: CallOptions): Promise<Session> {
-    for (;;) {
-      const session = this.#withRoom();
-      if (session !== undefined) return session;
-      if (this.#sessions.length >= MAX_SESSIONS) throw overloaded();
-      if (this.#opening === undefined) {
-        this.#opening = this.#open(deadline, options).finally(() => (this.#opening = undefined));
-        await this.#opening.catch((error: unknown) => {
-          if (!isWorthRetrying(error) || this.#hasEnded(deadline, options)) throw error;
-        });
-      } else {
-        // If the call that opens the session gives up, this call tries again.
-        const opened = this.#opening.then(ignore, ignore);
-        await (options.signal === undefined ? opened : unlessAborted(opened, options.signal).catch(ignore));
-        throwIfAborted(options.signal);
-        if (this.#hasEnded(deadline, options)) throw timedOut();
-      }
+  /** Opens a session, or waits until another call has tried to open one. */
+  async #makeRoom(deadline: number, options: ProposeOptions): Promise<void> {
+    if (this.#sessions.length >= MAX_SESSIONS) throw overloaded();
+    if (this.#opening === undefined) {
+      this.#opening = this.#open(deadline, options).finally(() => (this.#opening = undefined));
+      return this.#opening.catch((error: unknown) => {
+        if (!isWorthRetrying(error) || this.#hasEnded(deadline, options)) throw error;
+      });
     }
+    // If the call that opens the session gives up, this call tries again.
+    const opened = this.#opening.then(ignore, ignore);
+    await (options.signal === undefined ? opened : unlessAborted(opened, options.signal).catch(ignore));
+    throwIfAborted(options.signal);
+    if (this.#hasEnded(deadline, options)) throw timedOut();
   }
 
   #hasEnded(deadline: number, { signal }: CallOptions): boolean {
-    return this.#options.clock.now() >= deadline || signal?.aborted === true;
+    return this.#clock.now() >= deadline || signal?.aborted === true;
   }
 
-  async #open(deadline: number, options: ProposeOptions): Promise<Session> {
-    const { node, clock, random, retryMs, limits = defaultSessionLimits } = this.#options;
-    const timeout = Math.max(1, Math.min(2 * retryMs, deadline - clock.now()));
-    const id = drawNumber(random);
-    // If the outcome is unknown, another number is drawn. An unused session expires.
-    const { result } = await node.propose(encodeOpen({ session: id, limits }), { ...options, timeout });
-    if (isRefused(result)) throw result.error;
-    const session: Session = { id, sequence: 0, open: new Set() };
-    this.#sessions.push(session);
-    return session;
+  async #open(deadline: number, options: ProposeOptions): Promise<void> {
+    const timeout = Math.max(1, Math.min(2 * this.#retryMs, deadline - this.#clock.now()));
+    this.#sessions.push({ id: await this.openSession({ ...options, timeout }), sequence: 0, open: new Set() });
   }
+}
+
+/** Returns an applied command, or throws the error of a refused session record. */
+function accepted<Result>(applied: Applied<Result | Refused>): Applied<Result> {
+  if (isRefused(applied.result)) throw applied.result.error;
+  return applied as Applied<Result>;
+}
+
+/** Returns an error if the option `session` is invalid; undefined otherwise. */
+function refuseCall(given: unknown): KontikiError | undefined {
+  if (given === undefined || given === false) return undefined;
+  const { session, sequence, settled } = (given ?? {}) as { readonly [Field in keyof SessionCall]?: unknown };
+  const isNumber = (number: unknown): number is number => Number.isSafeInteger(number) && (number as number) >= 0;
+  if (isNumber(session) && isNumber(sequence) && isNumber(settled) && settled < sequence) return undefined;
+  return badOption('session must be false, or an object with session, sequence and a lower settled, all integers.');
 }
 
 /** Returns whether a later attempt may succeed, although nothing has changed. */
