@@ -1,4 +1,4 @@
-import type { Clock, StateMachine } from '@kontiki/core';
+import type { Clock, SessionCall, StateMachine } from '@kontiki/core';
 import type { Folder } from '@kontiki/files';
 import type { Random } from '../random.js';
 
@@ -23,6 +23,11 @@ export interface Environment {
 /** A client's request: a command to propose, or a read. */
 export interface Request<Machine, Answer> {
   readonly command?: Uint8Array | undefined;
+  /**
+   * The session of the command: that of the server (true) or of the client, if the machine is a
+   * `SessionMachine`. `open` opens a session, whose number is the answer. Default: no session.
+   */
+  readonly session?: true | SessionCall | 'open' | undefined;
   /** Reads from the state machine. Called by `RaftNode.read` between two calls of `apply`. */
   read?(machine: Machine): unknown;
   /**
@@ -31,6 +36,8 @@ export interface Request<Machine, Answer> {
    * later time, or never. Not called for a refused request, which certainly takes no effect.
    */
   onEnd?(call: number, end: number | null, answer: Answer | undefined): void;
+  /** Called if the request is refused. `hasEnded` means that the client's session has ended. */
+  onRefused?(hasEnded: boolean): void;
 }
 
 /**

@@ -87,7 +87,8 @@ export class Clients {
       this.#world.hash(call);
       const end = (this.#moments += 1);
       if (outcome.kind === 'unknown') request.onEnd?.(call, null, undefined);
-      else if (outcome.kind !== 'refused') request.onEnd?.(call, end, outcome.answer);
+      else if (outcome.kind === 'refused') request.onRefused?.(outcome.hasEnded === true);
+      else request.onEnd?.(call, end, outcome.answer);
       const next = outcome.kind === 'refused' ? outcome.leader : server.id;
       this.#think(next, clients);
     });

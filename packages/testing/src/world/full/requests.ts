@@ -1,9 +1,12 @@
-import type { ProposeOptions, RaftNode, StateMachine } from '@kontiki/core';
+import { SessionClient, type ProposeOptions, type RaftNode, type StateMachine } from '@kontiki/core';
 import type { Request } from '../../workload/workload.js';
 import { ignoreViolation } from '../violation.js';
 import { outcomeOf, type RequestOutcome } from './outcome.js';
 import type { Process } from './process.js';
 import type { WatchedMachine } from './watched-machine.js';
+
+/** Limits that are so low that sessions end, and that results are dropped. */
+const SESSION_LIMITS = { ttl: 4_000, sessions: 6, resultBytes: 700 };
 
 /** The parts of a server that answer requests. They are undefined while the server is down. */
 interface Answerer {
@@ -25,14 +28,26 @@ export class Requests {
    * resumes.
    */
   readonly #received = new Set<() => void>();
+  readonly #random: () => number;
+  readonly #sessions = new WeakMap<RaftNode, SessionClient<unknown>>();
 
-  constructor(server: Answerer) {
+  constructor(server: Answerer, random: () => number) {
     this.#server = server;
+    this.#random = random;
   }
 
   /** Number of requests that the node has received but not yet answered. */
   get pending(): number {
     return this.#received.size;
+  }
+
+  /** Returns the client of the sessions that a process opens for its commands. */
+  #sessionsOf(node: RaftNode, clock: Process): SessionClient<unknown> {
+    const known = this.#sessions.get(node);
+    if (known !== undefined) return known;
+    const sessions = new SessionClient({ node, clock, random: this.#random, retryMs: 300, limits: SESSION_LIMITS });
+    this.#sessions.set(node, sessions);
+    return sessions;
   }
 
   /** Ends all requests with an unknown outcome, because the process died. */
@@ -67,10 +82,20 @@ export class Requests {
       if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
       this.#received.add(onCrash);
       const failed = (error: unknown): void => end(outcomeOf(error));
-      if (request.command !== undefined) {
+      if (request.session === 'open') {
+        const { timeout } = options;
+        this.#sessionsOf(node, process)
+          .openSession({ timeout })
+          .then((answer) => end({ kind: 'opened', answer }), failed);
+      } else if (request.command !== undefined) {
         // Callers may reuse their memory as soon as `propose` returns.
         const command = request.command.slice();
-        const proposed = node.propose(command, options);
+        const { session } = request;
+        const given = session === true ? options : { ...options, session };
+        const proposed =
+          session === undefined
+            ? node.propose(command, options)
+            : this.#sessionsOf(node, process).propose(command, given);
         command.fill(0xa5);
         proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {

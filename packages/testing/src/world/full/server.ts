@@ -61,13 +61,14 @@ export class NodeServer implements FaultTarget {
   /** Whether the server's disk was replaced with an empty one. */
   #wiped = false;
   #transport: SimulatedTransport | undefined;
-  readonly #requests = new Requests(this);
+  readonly #requests: Requests;
 
   constructor(id: ServerId, world: NodeContext, random: Random) {
     this.id = id;
     this.#world = world;
     this.checks = world.checks;
     this.#random = random;
+    this.#requests = new Requests(this, random.next);
     this.#disks = new Disks(world, random, () => this.process as Process);
   }
 

@@ -1,7 +1,7 @@
 import { bootstrap, isKontikiError, type LogStore, type ServerId, type SnapshotStore } from '@kontiki/core';
 import { drainPromises } from '../../drain-promises.js';
 import { Random } from '../../random.js';
-import { KeyValueWorkload } from '../../workload/key-value.js';
+import { defaultWorkload } from '../../workload/default-workload.js';
 import type { Environment, Workload } from '../../workload/workload.js';
 import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
@@ -25,7 +25,7 @@ export interface FullWorldOptions extends WorldOptions {
   readonly log: (environment: Environment) => LogStore;
   /** Creates the snapshot store for a process of a server. Without it, no log is compacted. */
   readonly snapshots?: ((environment: Environment) => SnapshotStore) | undefined;
-  /** Creates the state machines and the requests of one world. Default: `KeyValueWorkload`. */
+  /** Creates the state machines and the requests of one world. Default: `defaultWorkload`. */
   readonly workload?: (() => Workload) | undefined;
 }
 
@@ -55,7 +55,7 @@ class World {
     const mix = drawMix(seed, options, 'nodes');
     // `RaftNode` requires limits of at least 1.
     this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
-    this.#makeWorkload = options.workload ?? ((): Workload => new KeyValueWorkload());
+    this.#makeWorkload = options.workload ?? ((): Workload => defaultWorkload(seed));
     this.workload = this.#makeWorkload();
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;

@@ -1,0 +1,87 @@
+import type { Mutant } from './mutant.js';
+
+const MACHINE = 'packages/core/test/machine/sessions/session-machine.test.ts';
+const CLIENT = 'packages/core/test/machine/sessions/session-client.test.ts';
+const EXECUTE = 'packages/core/test/machine/sessions/execute.test.ts';
+
+/** Bugs in client sessions, which must apply each command once and repeat its result. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'a retry is applied again',
+    file: 'machine/sessions/session-table.ts',
+    find: 'const isKnown = isValid && results.has(sequence);',
+    replace: 'const isKnown = false;',
+  },
+  {
+    name: 'a settled command is applied again',
+    file: 'machine/sessions/session-table.ts',
+    find: 'const isValid = sequence > settled && sequence <= settled + MAX_UNSETTLED;',
+    replace: 'const isValid = sequence <= settled + MAX_UNSETTLED;',
+  },
+  {
+    name: 'a snapshot does not contain the sessions',
+    file: 'machine/sessions/session-machine.ts',
+    find: 'const table = this.#table.encode();',
+    replace: 'const table = new SessionTable().encode();',
+  },
+  {
+    name: 'a restored snapshot keeps the sessions of the server',
+    file: 'machine/sessions/session-machine.ts',
+    find: '    this.#table = table;\n',
+    replace: '    void table;\n',
+  },
+  {
+    name: 'a snapshot does not contain the results of sessions',
+    file: 'machine/sessions/session-table.ts',
+    find: 'results.push([sequence, text]);\n        length += 12 + (text?.length ?? 0);',
+    replace: 'void [sequence, text];',
+  },
+  {
+    name: 'a retry gets the result of the newest command',
+    file: 'machine/sessions/session-table.ts',
+    find: 'const kept = session.results.get(sequence);\n    return typeof kept',
+    replace:
+      'const kept = [...session.results.values()].at(-1) ?? session.results.get(sequence);\n    return typeof kept',
+  },
+  {
+    name: 'a client retries a command with another sequence number',
+    file: 'machine/sessions/session-client.ts',
+    find: 'writeCallHead(record, session.id, sequence, settledOf(session));',
+    replace: 'writeCallHead(record, session.id, (session.sequence += 1), settledOf(session));',
+  },
+  {
+    name: 'a command whose earlier attempt is unknown continues under a new session',
+    file: 'machine/sessions/session-client.ts',
+    find: 'if (unknown !== undefined) throw applied.result.error;',
+    replace: '',
+    rare: { why: 'sessions rarely end between two attempts', test: CLIENT },
+  },
+  {
+    name: 'an expired session is still used',
+    file: 'machine/sessions/session-table.ts',
+    find: 'return this.#time - used > ttl;',
+    replace: 'return this.#time - used > ttl && ttl < 0;',
+    rare: { why: 'a session that lives longer breaks no promise to clients', test: MACHINE },
+  },
+  {
+    name: 'the results of settled commands are never forgotten',
+    file: 'machine/sessions/session-table.ts',
+    find: 'if (settled <= forgotten) return;',
+    replace: 'if (settled >= 0) return;',
+    rare: { why: 'it only costs memory', test: MACHINE },
+  },
+  {
+    name: 'a client settles commands that it may retry',
+    file: 'machine/sessions/session-client.ts',
+    find: 'for (const first of open) return first - 1;\n',
+    replace: '',
+    rare: { why: 'the commands are refused, and their outcome stays unknown', test: EXECUTE },
+  },
+  {
+    name: 'a client uses a session that is full',
+    file: 'machine/sessions/session-client.ts',
+    find: 'session.sequence - settledOf(session) < MAX_UNSETTLED',
+    replace: 'session.sequence >= 0',
+    rare: { why: 'the clients of the worlds have fewer commands in flight', test: EXECUTE },
+  },
+];

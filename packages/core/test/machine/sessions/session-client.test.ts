@@ -1,0 +1,91 @@
+// Shows how a client of sessions reacts to each outcome of an attempt. The node is scripted.
+import { KontikiError, SessionClient, type Applied, type ErrorCode, type ProposeOptions } from '@kontiki/core';
+import { expect, it } from 'vitest';
+import { decodeSessionRecord } from '../../../src/machine/sessions/record.js';
+import type { Refused } from '../../../src/machine/sessions/session-machine.js';
+import { outcome } from '../../node/harness.js';
+
+type Answer = 'done' | 'ended' | ErrorCode;
+
+/** A node that answers each attempt of a command as the script says. Opening a session succeeds. */
+class ScriptedNode {
+  level = 2;
+  /** The attempts so far, as session and sequence number. */
+  readonly attempts: [session: number, sequence: number][] = [];
+  readonly #script: Answer[];
+
+  constructor(...script: Answer[]) {
+    this.#script = script;
+  }
+
+  propose(data: Uint8Array, _options: ProposeOptions): Promise<Applied<string | Refused>> {
+    const record = decodeSessionRecord(data);
+    if (record?.kind !== 'call') return this.#done('opened');
+    this.attempts.push([record.session, record.sequence]);
+    const answer = this.#script.shift() ?? 'done';
+    if (answer === 'done') return this.#done('result');
+    if (answer === 'ended') return this.#done({ refused: true, error: new KontikiError('KONTIKI_SESSION', 'ended') });
+    return Promise.reject(new KontikiError(answer, 'scripted'));
+  }
+
+  #done<T>(result: T): Promise<Applied<T>> {
+    return Promise.resolve({ index: 1, term: 1, result });
+  }
+}
+
+function client(node: ScriptedNode): SessionClient<string> {
+  let drawn = 0;
+  return new SessionClient({ node, random: () => (drawn += 0.001), clock: { now: () => 0 } });
+}
+
+const command = Uint8Array.of(1);
+
+it('a command without an outcome is repeated with the same session and number', async () => {
+  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_TIMEOUT', 'KONTIKI_REPLACED', 'done');
+  expect((await client(node).propose(command)).result).toBe('result');
+  expect(node.attempts).toHaveLength(4);
+  expect(new Set(node.attempts.map(String)).size).toBe(1);
+});
+
+it('a command whose only attempt finds that the session has ended continues under a new session', async () => {
+  const node = new ScriptedNode('ended', 'done');
+  expect((await client(node).propose(command)).result).toBe('result');
+  expect(new Set(node.attempts.map(([session]) => session)).size).toBe(2);
+});
+
+it('a command with an earlier attempt of unknown outcome does not continue under a new session', async () => {
+  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'ended', 'done');
+  expect(await outcome(client(node).propose(command))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+  expect(node.attempts).toHaveLength(2);
+});
+
+it('a refusal after an attempt of unknown outcome leaves the outcome unknown', async () => {
+  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_OVERLOADED');
+  expect(await outcome(client(node).propose(command))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+  expect(await outcome(client(new ScriptedNode('KONTIKI_OVERLOADED')).propose(command))).toBe('KONTIKI_OVERLOADED');
+});
+
+it('a command is proposed without a session if the caller or the feature level says so', async () => {
+  const node = new ScriptedNode();
+  await client(node).propose(command, { session: false });
+  node.level = 1;
+  await client(node).propose(command);
+  expect(await outcome(client(node).openSession())).toBe('KONTIKI_LEVEL');
+  expect(node.attempts).toEqual([]);
+});
+
+it.each([
+  ['session', { session: 7 }],
+  ['session', { session: { session: 1, sequence: 1, settled: 1 } }],
+  ['session', { session: { session: -1, sequence: 1, settled: 0 } }],
+  ['timeout', { timeout: '5' }],
+  ['signl', { signl: 1 }],
+  ['options', null],
+])('an invalid option %s is refused: %j', async (name, options) => {
+  const refused = client(new ScriptedNode()).propose(command, options as never);
+  await expect(refused).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION', message: expect.stringContaining(name) });
+});
+
+it('a command that is no Uint8Array is refused', async () => {
+  expect(await outcome(client(new ScriptedNode()).propose('x' as never))).toBe('KONTIKI_BAD_OPTION');
+});
