@@ -17,7 +17,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
     changes: 1_000,
     raises: 50,
     unreadable: 20,
-    transfers: 1_000,
+    transfers: 900,
     restoredCopies: 50,
     forwards: 20_000,
     lostWrites: 3_000,

@@ -67,8 +67,8 @@ describe('runFullWorld', () => {
       elections: 25,
       crashes: 25,
       closes: 5,
-      reads: 200,
-      acknowledged: 200,
+      reads: 150,
+      acknowledged: 150,
     })) {
       expect(sum(name as keyof Outcome['counts']), name).toBeGreaterThan(floor);
     }

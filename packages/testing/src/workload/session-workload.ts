@@ -54,13 +54,15 @@ export class SessionWorkload implements Workload<Machine> {
   }
 
   request(random: Random, number: number): SessionRequest {
-    const { command, read, onEnd = () => {} } = this.#inner.request(random, number);
+    const inner = this.#inner.request(random, number);
+    const { command } = inner;
+    const onEnd: OpenCommand['onEnd'] = (call, end, answer) => inner.onEnd?.(call, end, answer);
     const at = random.below(CLIENTS);
     const client = this.#clients[at] as Client;
     const repeated = [...client.open.values()].find(({ isInFlight }) => !isInFlight);
     if (repeated !== undefined && random.chance(0.6)) return this.#attempt(at, client, repeated);
     if (command === undefined)
-      return { read: (machine) => read?.(this.#machines.get(machine) as KeyValueMachine), onEnd };
+      return { read: (machine) => inner.read?.(this.#machines.get(machine) as KeyValueMachine), onEnd };
     const isFull = client.isOpening || client.open.size >= MAX_OPEN;
     if (isFull || random.chance(0.3)) return { command, onEnd, session: true };
     if (client.session === undefined) return this.#open(client);

@@ -6,7 +6,7 @@ import type { Process } from './process.js';
 import type { WatchedMachine } from './watched-machine.js';
 
 /** Limits that are so low that sessions end, and that results are dropped. */
-const SESSION_LIMITS = { ttl: 4_000, sessions: 6, resultBytes: 700 };
+const SESSION_LIMITS = { ttl: 5_000, sessions: 12, resultBytes: 700 };
 
 /** The parts of a server that answer requests. They are undefined while the server is down. */
 interface Answerer {
