@@ -24,6 +24,17 @@ export interface CallRecord {
 }
 
 /**
+ * A command without a session, which could be mistaken for a session record if it were proposed as
+ * it is.
+ */
+export interface PlainRecord {
+  readonly kind: 'plain';
+  readonly command: Uint8Array;
+}
+
+export type SessionRecord = OpenRecord | CallRecord | PlainRecord;
+
+/**
  * Limits of sessions. They are part of the log, because all servers must forget sessions and
  * results at the same entry.
  */
@@ -45,10 +56,10 @@ export const defaultSessionLimits: SessionLimits = { ttl: 600_000, sessions: 4_0
 
 /**
  * The first bytes of session records in log entries. No UTF-8 text contains these bytes, and the
- * records of defined state machines begin with other bytes. So commands without a session are not
- * mistaken for session records.
+ * records of defined state machines begin with other bytes. A command without a session that begins
+ * with one of them is proposed as a plain record.
  */
-const KIND = { open: 0xf8, call: 0xf9 } as const;
+const KIND = { open: 0xf8, call: 0xf9, plain: 0xfa } as const;
 
 /** Number of free bytes that a command needs in front of it, for the head of a session record. */
 export const CALL_HEAD = 25;
@@ -77,11 +88,23 @@ export function writeCallHead(record: Uint8Array, session: number, sequence: num
 }
 
 /**
+ * Returns the bytes to propose for a command without a session, which follows `CALL_HEAD` free bytes
+ * in `record`.
+ */
+export function plainRecord(record: Uint8Array): Uint8Array {
+  const first = record[CALL_HEAD] ?? 0;
+  if (first < KIND.open || first > KIND.plain) return record.subarray(CALL_HEAD);
+  record[CALL_HEAD - 1] = KIND.plain;
+  return record.subarray(CALL_HEAD - 1);
+}
+
+/**
  * Decodes a session record. Returns undefined for a command without a session. Throws
  * `KONTIKI_PROTOCOL` if a session record is invalid.
  */
-export function decodeSessionRecord(data: Uint8Array): OpenRecord | CallRecord | undefined {
+export function decodeSessionRecord(data: Uint8Array): SessionRecord | undefined {
   const kind = data[0];
+  if (kind === KIND.plain) return { kind: 'plain', command: data.subarray(1) };
   if (kind !== KIND.open && kind !== KIND.call) return undefined;
   const reader = new Reader(data);
   reader.u8();

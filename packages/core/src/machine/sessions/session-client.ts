@@ -12,6 +12,7 @@ import {
   CALL_HEAD,
   defaultSessionLimits,
   encodeOpen,
+  plainRecord,
   writeCallHead,
   type CallRecord,
   type SessionLimits,
@@ -120,8 +121,8 @@ export class SessionClient<Result> {
       given === noOptions ? undefined : (refuseOptions(given, sessionOptions) ?? refuseCall(given.session));
     if (refused !== undefined) return Promise.reject(refused);
     const { session, ...options } = given;
-    if (session === false || this.#node.level < STAMPED_LEVEL)
-      return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    if (this.#node.level < STAMPED_LEVEL) return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    if (session === false) return this.#node.propose(plainRecord(record), options).then(accepted);
     if (session === undefined) return this.#propose(record, options);
     writeCallHead(record, session.session, session.sequence, session.settled);
     return this.#node.propose(record, options).then(accepted);

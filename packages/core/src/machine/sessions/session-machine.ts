@@ -1,12 +1,13 @@
 import { KontikiError, type ErrorCode } from '../../errors.js';
 import type { CommandEntry } from '../../log/entry.js';
+import { faultOf } from '../../node/apply/result-fault.js';
 import { badOption } from '../../node/options.js';
 import { isThenable } from '../../node/thenable.js';
 import type { ApplyBatch, RestorePoint, StateMachine } from '../../ports/state-machine.js';
 import { Reader, Writer } from '../../wire/index.js';
 import { ChunkReader, withHead } from '../chunk-reader.js';
 import { foreign } from '../snapshot-head.js';
-import { decodeSessionRecord } from './record.js';
+import { decodeSessionRecord, type SessionRecord } from './record.js';
 import { plainResults, type ResultCodec } from './results.js';
 import { DROPPED, SessionTable, type Admission } from './session-table.js';
 
@@ -84,9 +85,12 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     const steps = batch.entries.map((entry) => this.#admit(entry, commands));
     const { through, time } = batch;
     const applied = this.#machine.apply({ entries: commands, through, time });
-    return isThenable(applied)
-      ? Promise.resolve(applied).then((results) => this.#finish(steps, results))
-      : this.#finish(steps, applied);
+    const finish = (results: readonly Result[]): (Result | Refused)[] => {
+      const fault = faultOf(results, commands.length);
+      if (fault !== undefined) throw new TypeError(fault);
+      return this.#finish(steps, results);
+    };
+    return isThenable(applied) ? Promise.resolve(applied).then(finish) : finish(applied);
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void> {
@@ -111,14 +115,16 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
 
   /** The first pass over an entry. Adds its command to `commands` if the machine must apply it. */
   #admit(entry: CommandEntry, commands: SessionEntry[]): Step<Result> {
-    const { index, data, time = 0 } = entry;
-    let record: ReturnType<typeof decodeSessionRecord>;
+    const { kind, index, term, time, data } = entry;
+    let record: SessionRecord | undefined;
     try {
-      record = decodeSessionRecord(data);
+      // Entries without a log time are older than sessions, so they are commands of any form.
+      record = time === undefined ? undefined : decodeSessionRecord(data);
     } catch (error) {
       return refused('KONTIKI_BAD_INPUT', `Entry ${index} is not a valid session record. It changed nothing.`, error);
     }
-    if (record === undefined) return { at: commands.push(entry) - 1, admission: undefined, result: undefined };
+    if (record === undefined || time === undefined) return this.#pass(entry, commands);
+    if (record.kind === 'plain') return this.#pass({ ...entry, data: record.command }, commands);
     if (record.kind === 'open') {
       if (this.#table.open(record, time)) return { at: -1, admission: undefined, result: undefined };
       return refused('KONTIKI_BAD_INPUT', `Session ${record.session} is open already. Draw another number.`);
@@ -126,9 +132,13 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     const admission = this.#table.admit(record, time);
     if (admission === undefined) return refused('KONTIKI_SESSION', ended(record.session));
     if (admission.kind !== 'apply') return { at: -1, admission, result: undefined };
-    const { kind, term } = entry;
     const { session, command } = record;
     return { at: commands.push({ kind, index, term, time, session, data: command }) - 1, admission, result: undefined };
+  }
+
+  /** Passes a command without a session to the machine. */
+  #pass(entry: CommandEntry, commands: SessionEntry[]): Step<Result> {
+    return { at: commands.push(entry) - 1, admission: undefined, result: undefined };
   }
 
   /** The second pass over a batch. */

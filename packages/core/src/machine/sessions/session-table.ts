@@ -3,7 +3,8 @@ import type { CallRecord, OpenRecord } from './record.js';
 
 /**
  * Maximum difference between a sequence number and the settled one, which limits how many results
- * a session may have to remember.
+ * a session may have to remember. All versions must use the same number, because it decides which
+ * commands are applied.
  */
 export const MAX_UNSETTLED = 1_024;
 
@@ -120,8 +121,6 @@ export class SessionTable {
 
   /** Keeps the encoded result of an admitted command, if it is not too large. */
   keep({ session, sequence }: Admission, result: string | typeof DROPPED): void {
-    // A later command of the same batch may have settled this command.
-    if (sequence <= session.forgotten) return;
     const bytes = OVERHEAD + (result === DROPPED ? 0 : result.length);
     const fits = result !== DROPPED && session.bytes + bytes <= session.resultBytes;
     session.results.set(sequence, fits ? result : DROPPED);

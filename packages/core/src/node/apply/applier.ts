@@ -9,6 +9,7 @@ import { readEntries } from '../read-entries.js';
 import { isThenable } from '../thenable.js';
 import { CommandCopies } from '../command-copies.js';
 import { BatchSize } from './batch-size.js';
+import { faultOf } from './result-fault.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
 const BATCH_BYTES = 256 * 1024;
@@ -251,19 +252,4 @@ export class Applier<Result> {
     if (fault !== undefined) throw machineFailed(`applied entries up to ${through.index}`, new TypeError(fault));
     if (!this.#closed) this.#options.onApplied(entries, through, results);
   }
-}
-
-/**
- * Returns a description of the fault in the results of `apply`; undefined if the results are valid.
- */
-function faultOf(results: unknown, commands: number): string | undefined {
-  if (!Array.isArray(results)) {
-    return `apply returned ${results === null ? 'null' : typeof results} instead of an array with one result per command`;
-  }
-  if (results.length !== commands) return `apply returned ${results.length} results for ${commands} commands`;
-  // If a result were a promise, the state could change after the caller had received the result.
-  if (results.some(isThenable)) {
-    return 'apply returned an array that contains a promise. Await every command, and return one array of results';
-  }
-  return undefined;
 }

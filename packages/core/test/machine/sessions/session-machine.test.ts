@@ -4,7 +4,13 @@ import { isKontikiError, KontikiError, type CommandEntry, type StateMachine } fr
 import { Writer } from '@kontiki/core/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CALL_HEAD, encodeOpen, writeCallHead, type SessionLimits } from '../../../src/machine/sessions/record.js';
+import {
+  CALL_HEAD,
+  encodeOpen,
+  plainRecord,
+  writeCallHead,
+  type SessionLimits,
+} from '../../../src/machine/sessions/record.js';
 import { SessionMachine } from '../../../src/machine/sessions/session-machine.js';
 import { collect, stream } from '../harness.js';
 
@@ -46,12 +52,13 @@ class Server {
   readonly machine = new SessionMachine<unknown>(this.journal);
   #index = 0;
 
-  /** Applies commands in one batch, at a log time. Returns their results, or the codes of errors. */
-  apply(commands: readonly Uint8Array[], time = 0): unknown[] {
+  /** Applies commands in one batch at a log time (null: none). Returns results or codes of errors. */
+  apply(commands: readonly Uint8Array[], given: number | null = 0): unknown[] {
+    const time = given ?? undefined;
     const entries = commands.map((data): CommandEntry => {
       return { kind: 'command', index: (this.#index += 1), term: 1, time, data };
     });
-    const results = this.machine.apply({ entries, through: this.#index, time }) as unknown[];
+    const results = this.machine.apply({ entries, through: this.#index, time: time ?? 0 }) as unknown[];
     return results.map((result) => {
       const { error } = (result ?? {}) as { error?: unknown };
       return isKontikiError(error) ? error.code : result;
@@ -75,6 +82,27 @@ describe('SessionMachine', () => {
   it('a command without a session is applied each time, and gets its own result', () => {
     const server = new Server();
     expect(server.apply([Uint8Array.of(1), Uint8Array.of(1)])).toEqual([1, 2]);
+  });
+
+  it('a command without a session may begin with the byte of a session record', () => {
+    const server = new Server();
+    for (const byte of [0xf8, 0xf9, 0xfa]) {
+      const record = new Uint8Array(CALL_HEAD + 2).fill(byte, CALL_HEAD);
+      server.apply([plainRecord(record)]);
+    }
+    expect(server.journal.applied).toEqual([0xf8, 0xf9, 0xfa]);
+  });
+
+  it('an entry without a log time is a command, whatever its first byte is', () => {
+    const server = new Server();
+    server.apply([Uint8Array.of(0xf9, 1), Uint8Array.of(0xfa)], null);
+    expect(server.journal.applied).toEqual([0xf9, 0xfa]);
+  });
+
+  it('a machine that returns too few results is refused', () => {
+    const machine = new SessionMachine<unknown>({ apply: () => [] });
+    const entries: CommandEntry[] = [{ kind: 'command', index: 1, term: 1, time: 0, data: Uint8Array.of(1) }];
+    expect(() => machine.apply({ entries, through: 1, time: 0 })).toThrow(/0 results for 1 commands/);
   });
 
   it('a command of an unknown session is not applied', () => {
