@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly started?: readonly string[];
   /** Size of the state machine's state in bytes. Default: no state and no snapshots. */
   readonly state?: number;
+  /** Whether the servers run a defined state machine, whose commands run in sessions. */
+  readonly typed?: boolean;
   /** The transport used by all servers. Default: WebSocket. */
   readonly transport?: TransportName;
   /** Returns a server's authentication options. Default: no authentication. */
@@ -45,7 +47,7 @@ async function freePort(): Promise<number> {
 export class Cluster {
   readonly #path: string;
   readonly #members: Record<string, string>;
-  readonly #settings: Pick<Start, 'state' | 'transport'>;
+  readonly #settings: Pick<Start, 'state' | 'typed' | 'transport'>;
   readonly #security: (id: string) => SecurityOptions;
   readonly #replicas = new Map<string, ChildProcess>();
   #leader = '';
@@ -54,7 +56,7 @@ export class Cluster {
   private constructor(
     path: string,
     members: Record<string, string>,
-    settings: Pick<Start, 'state' | 'transport'>,
+    settings: Pick<Start, 'state' | 'typed' | 'transport'>,
     security: (id: string) => SecurityOptions,
   ) {
     this.#path = path;
@@ -65,12 +67,12 @@ export class Cluster {
 
   static async open(
     path: string,
-    { started = ids, state = 0, transport = 'ws', security = () => ({}) }: ClusterOptions = {},
+    { started = ids, state = 0, typed = false, transport = 'ws', security = () => ({}) }: ClusterOptions = {},
   ): Promise<Cluster> {
     const addresses = await Promise.all(
       ids.map(async (id) => [id, `${transport}://127.0.0.1:${await freePort()}`] as const),
     );
-    const cluster = new Cluster(path, Object.fromEntries(addresses), { state, transport }, security);
+    const cluster = new Cluster(path, Object.fromEntries(addresses), { state, typed, transport }, security);
     const elected = new Promise<void>((resolve) => (cluster.#onLeader = resolve));
     // This listener must run before the listener that removes the folder, because a starting
     // replica would create the folder again.
@@ -121,8 +123,9 @@ export class Cluster {
     await handedOver;
   }
 
-  load(proposers: number, milliseconds: number): Promise<LoadResult> {
-    return this.#request(this.#leader, { kind: 'load', proposers, milliseconds }, 'loaded');
+  /** Runs proposers on a server. Default: the leader. */
+  load(proposers: number, milliseconds: number, id: string = this.#leader): Promise<LoadResult> {
+    return this.#request(id, { kind: 'load', proposers, milliseconds }, 'loaded');
   }
 
   async counters(): Promise<Map<string, Counters>> {

@@ -1,6 +1,6 @@
 import { bootstrap, MemoryLog, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { CountingClock, countLog, countTransport, newCounters, type Counters } from './counters.js';
-import { load, type LoadResult } from './load.js';
+import { command, load, type LoadResult } from './load.js';
 import { adder } from './machines.js';
 
 const cluster = 'bench';
@@ -49,7 +49,8 @@ export class InMemoryCluster {
   }
 
   load(proposers: number, milliseconds: number): Promise<LoadResult> {
-    return load(this.leader, proposers, milliseconds);
+    const { leader } = this;
+    return load(() => leader.propose(command), proposers, milliseconds);
   }
 
   /** Measures how many timers fire per second in one idle node. */

@@ -1,5 +1,3 @@
-import type { RaftNode } from '@kontiki/core';
-
 /** Throughput and latency of one run of `load`. */
 export interface LoadResult {
   readonly commits: number;
@@ -10,19 +8,24 @@ export interface LoadResult {
   readonly p99: number;
 }
 
-const command = new Uint8Array(256).fill(7);
+/** A command of 256 B. */
+export const command: Uint8Array = new Uint8Array(256).fill(7);
 
 /**
- * Runs `proposers` callers in parallel. Each caller repeatedly proposes 256 B and waits for the
- * result.
+ * Runs `proposers` callers in parallel. Each caller repeatedly calls `commit`, which proposes a
+ * command and waits for its result.
  */
-export async function load(node: RaftNode<number>, proposers: number, milliseconds: number): Promise<LoadResult> {
+export async function load(
+  commit: () => Promise<unknown>,
+  proposers: number,
+  milliseconds: number,
+): Promise<LoadResult> {
   const latencies: number[] = [];
   const start = performance.now();
   const end = start + milliseconds;
   const propose = async (): Promise<void> => {
     for (let at = performance.now(); at < end;) {
-      await node.propose(command);
+      await commit();
       const now = performance.now();
       latencies.push(now - at);
       at = now;

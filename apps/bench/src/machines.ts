@@ -1,4 +1,4 @@
-import type { StateMachine } from '@kontiki/core';
+import { defineStateMachine, type StateMachine } from '@kontiki/core';
 
 /** Bytes per chunk of a snapshot. */
 const CHUNK = 256 * 1024;
@@ -10,6 +10,12 @@ export function adder(): StateMachine<number> {
   let sum = 0;
   return { apply: ({ entries }) => entries.map(({ data }) => (sum += data.length)) };
 }
+
+/** A defined state machine that does the same for commands whose input is a text. */
+export const typedAdder = defineStateMachine({
+  initial: () => ({ sum: 0 }),
+  commands: { add: (state, text: string) => (state.sum += text.length) },
+});
 
 /**
  * Returns an adder that also has a state of `bytes` bytes. The state never changes, so a snapshot

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { commits } from './commits.js';
 import type { Plan } from './plan.js';
 import { security } from './security.js';
+import { sessions } from './sessions.js';
 import { snapshots } from './snapshots.js';
 import { stores } from './stores.js';
 import { transports } from './transports.js';
@@ -16,6 +17,7 @@ const help = `Measures Kontiki and compares it with the raw disk and network.
 Parts (default: all of them, in a few minutes):
 
   commits          durable and in-memory commits of 256 B, and the operations per commit
+  sessions         durable commits as bytes, and as commands that run exactly once in sessions
   snapshots        taking a snapshot, and bringing a follower up to date with it
   stores           synced appends to a file log, a log in LevelDB, and LevelDB alone
   transports       durable commits over WebSocket and over HTTP
@@ -33,6 +35,7 @@ Flags:
 
 const parts: Readonly<Record<string, (plan: Plan) => Promise<[text: string, figures: unknown]>>> = {
   commits,
+  sessions,
   snapshots,
   stores,
   transports,

@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { bootstrap, isKontikiError, RaftNode, type StateMachine } from '@kontiki/core';
+import { bootstrap, isKontikiError, RaftNode, TypedNode, type StateMachine } from '@kontiki/core';
 import { openFolder } from '@kontiki/files/node';
 import type { SecurityOptions } from '@kontiki/peers';
 import { FileSnapshots } from '@kontiki/snapshot';
@@ -7,8 +7,8 @@ import { FileLog } from '@kontiki/storage-fs';
 import { HttpTransport } from '@kontiki/transport-http';
 import { WebSocketTransport } from '@kontiki/transport-ws';
 import { countLog, countSyncs, countTransport, newCounters, type Counters } from './counters.js';
-import { load, type LoadResult } from './load.js';
-import { adder, adderWithState } from './machines.js';
+import { command, load, type LoadResult } from './load.js';
+import { adder, adderWithState, typedAdder } from './machines.js';
 
 export type TransportName = 'ws' | 'http';
 
@@ -22,6 +22,8 @@ export interface Start {
   readonly security: SecurityOptions;
   /** Size of the state machine's state in bytes. With 0, the replica takes no snapshots. */
   readonly state: number;
+  /** Whether commands are those of a defined state machine, which run exactly once in sessions. */
+  readonly typed: boolean;
 }
 
 /**
@@ -71,7 +73,8 @@ export type Reply =
 
 const cluster = 'bench';
 const counters = newCounters();
-let node: RaftNode<number> | undefined;
+let node: RaftNode<unknown> | undefined;
+let commit: () => Promise<unknown> = () => Promise.reject(new Error('The replica is not started.'));
 let machine: StateMachine<number> | undefined;
 let stateBytes = 0;
 
@@ -79,7 +82,7 @@ function reply(message: Reply): void {
   process.send?.(message);
 }
 
-async function start({ id, folder, members, transport: name, security, state }: Start): Promise<void> {
+async function start({ id, folder, members, transport: name, security, state, typed }: Start): Promise<void> {
   stateBytes = state;
   machine ??= state === 0 ? adder() : adderWithState(state);
   const log = new FileLog(countSyncs(await openFolder(folder), counters));
@@ -89,15 +92,25 @@ async function start({ id, folder, members, transport: name, security, state }: 
   const port = Number(new URL(members[id] as string).port);
   const transportOptions = { listen: { port }, ...security };
   const transport = name === 'ws' ? new WebSocketTransport(transportOptions) : new HttpTransport(transportOptions);
-  node = await RaftNode.open({
+  const options = {
     id,
     cluster,
-    machine,
     log: countLog(log, counters),
     transport: countTransport(transport, counters),
     ...(state === 0 ? {} : { snapshots: new FileSnapshots(folder), snapshotPolicy: ON_REQUEST }),
     timings: { heartbeat: 50, election: 300 },
-  });
+  };
+  if (typed) {
+    const typedNode = await TypedNode.open({ ...options, machine: typedAdder });
+    node = typedNode.raft;
+    // As JSON in a record, the command has about 256 B.
+    const text = 'x'.repeat(208);
+    commit = () => typedNode.execute('add', text);
+  } else {
+    const plain = await RaftNode.open({ ...options, machine });
+    node = plain;
+    commit = () => plain.propose(command);
+  }
   reply({ kind: 'started' });
   const opened = node;
   const announce = (): void => {
@@ -116,7 +129,7 @@ const ON_REQUEST = { maxEntries: Infinity, maxBytes: Infinity, trailingEntries: 
  * Sends the reply `caughtUp` each time the node has installed a snapshot and its state machine has
  * restored it.
  */
-function reportInstalls(of: RaftNode<number>): void {
+function reportInstalls(of: RaftNode<unknown>): void {
   let receiving: { readonly since: number; readonly memory: MemoryWatch } | undefined;
   let awaitedIndex = Infinity;
   let size = 0;
@@ -153,7 +166,7 @@ function watchMemory(): MemoryWatch {
   };
 }
 
-async function takeSnapshot(of: RaftNode<number>): Promise<SnapshotResult> {
+async function takeSnapshot(of: RaftNode<unknown>): Promise<SnapshotResult> {
   const residentBefore = process.memoryUsage.rss() - stateBytes;
   const memory = watchMemory();
   const delays = monitorEventLoopDelay({ resolution: 1 });
@@ -178,7 +191,7 @@ async function serve(request: Request): Promise<void> {
   if (request.kind === 'counters') return reply({ kind: 'counters', counters });
   if (node === undefined) throw new Error('The replica is not started. Send it a start request first.');
   if (request.kind === 'load')
-    reply({ kind: 'loaded', ...(await load(node, request.proposers, request.milliseconds)) });
+    reply({ kind: 'loaded', ...(await load(commit, request.proposers, request.milliseconds)) });
   if (request.kind === 'snapshot') reply({ kind: 'snapshotTaken', ...(await takeSnapshot(node)) });
   if (request.kind === 'stop') {
     await node.close();
