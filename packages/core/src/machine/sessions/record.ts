@@ -27,7 +27,7 @@ export interface CallRecord {
  * A command without a session, which could be mistaken for a session record if it were proposed as
  * it is.
  */
-export interface PlainRecord {
+interface PlainRecord {
   readonly kind: 'plain';
   readonly command: Uint8Array;
 }
