@@ -70,7 +70,7 @@ class Member {
       this.report = report;
       this.maxResident = Math.max(this.maxResident, report.residentBytes);
     });
-    // An unhandled rejection and a failed node end the process.
+    // Either an unhandled rejection or a failed node would end the process.
     child.on('exit', (code, signal) => {
       if (child === this.#child) this.exit = `${code ?? signal}`;
     });

@@ -74,7 +74,7 @@ export async function lockFolder(folder: string): Promise<Lock> {
   return { release };
 }
 
-/** The sockets in a folder that processes use to lock it. */
+/** The sockets with which processes lock a folder. They are files in that folder. */
 class Sockets {
   readonly #folder: string;
   readonly #view: string;

@@ -23,7 +23,7 @@ vi.mock('node:fs', async (original) => {
   };
 });
 
-it('a file transfers all bytes even if each system call moves few (bugs.md#D7)', async () => {
+it('read and write transfer all bytes even if each system call moves only some (bugs.md#D7)', async () => {
   const root = mkdtempSync(join(tmpdir(), 'kontiki-files-'));
   try {
     const file = await (await openFolder(root)).create('x');

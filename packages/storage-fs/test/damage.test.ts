@@ -93,7 +93,7 @@ describe('a damaged file log', () => {
   });
 
   it.each(['zeros', 'end of file'])(
-    'open recovers complete calls and reports the rest of a truncated file (%s)',
+    'open recovers all complete writes of a truncated file and reports the rest (%s)',
     async (after) => {
       const { contents, offsets } = await write();
       const header = offsets[0] as number;

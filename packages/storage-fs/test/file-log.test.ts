@@ -165,7 +165,7 @@ describe('failures of a file log', () => {
         expect(failures).toBe(before);
         await log.close();
         fail = () => undefined;
-        // At the next start, the log makes all the data that it finds durable, and accepts writes.
+        // At the next start, the log syncs all data that it finds, and then accepts writes.
         const { state, log: next } = await reopened();
         expect(state.last).toBeGreaterThanOrEqual(1);
         await next.append({ entries: [command(state.last + 1, 1)] });

@@ -108,7 +108,7 @@ export class LogWriter {
     return { type: 'put', key, value };
   }
 
-  /** Returns the database operations that delete the terms and memberships from an index on. */
+  /** Returns operations that delete the terms and memberships at and after an entry's index. */
   #deleteItemsFrom(from: number): Operation[] {
     const { tracker } = this.#recovered;
     const generation = this.#generation;

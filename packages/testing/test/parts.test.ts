@@ -156,8 +156,8 @@ describe('NodeChecks', () => {
   });
 
   /**
-   * Passes one write with the given entries to the checks, as if a follower had received all of
-   * them in one message.
+   * Tells the checks that a follower writes these entries together, as if it had received all of them
+   * in one message.
    */
   function append(...entries: Entry[]): void {
     const checks = new NodeChecks(

@@ -122,7 +122,10 @@ export class ReadRounds {
     return true;
   }
 
-  /** Ends the current round and returns it, if a quorum has answered this round or a later one. */
+  /**
+   * Ends the current round and returns it. Returns undefined if `answered`, the newest round to which
+   * a quorum has replied, is an earlier one.
+   */
   end(answered: number): Round | undefined {
     const round = this.#round;
     if (round === undefined || answered < round.number) return undefined;

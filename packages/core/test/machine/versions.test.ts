@@ -267,8 +267,8 @@ describe('servers that lack a version', () => {
     await nodes.below.clock.elapse(200);
     const back = ['a', 'b', 'c'].find((id) => id !== leader.raft.id) as string;
     await nodes.stop(back);
-    // The server answered a moment ago, so the leader does not know that the server will restart
-    // with an older program.
+    // The server still counts as responding, because it answered a moment ago. It will restart with
+    // an older version of the program.
     expect(await run(leader.raiseVersion())).toBe(2);
     await add(1);
     const opened = await run(nodes.open(back, v1));

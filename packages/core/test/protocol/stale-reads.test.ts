@@ -53,7 +53,7 @@ describe('stale reads', () => {
     expect(cluster.answer('a', second)).toBe(undefined);
   });
 
-  it('replies from an earlier term as leader do not confirm reads (bugs.md#57)', () => {
+  it('replies to heartbeats of an earlier leadership do not confirm reads (bugs.md#57)', () => {
     const cluster = led();
     const first = cluster.read('a');
     cluster.settle();

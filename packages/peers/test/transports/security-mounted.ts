@@ -30,7 +30,7 @@ export function testMounted(started: Started, mount: Mount): void {
     return [a, { id: a.id, scheme: a.scheme, port: (app.address() as AddressInfo).port }];
   }
 
-  /** Checks that a response contains the given reason, or no reason if the claim was accepted. */
+  /** Checks that a response gives this reason for a refusal, or none if the peer was accepted. */
   async function expectAnswer(answer: IncomingMessage | Error, reason: string | undefined): Promise<void> {
     if (answer instanceof Error) throw answer;
     answer.resume();

@@ -9,7 +9,7 @@ import { drawScript, script as fixed, type Script } from './log-script.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations at the start of a recovery that a second crash may interrupt. */
+/** Number of operations after the start of a recovery at which a second crash is tried. */
 const RECOVERY = 12;
 
 /**

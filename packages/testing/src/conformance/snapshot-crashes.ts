@@ -8,7 +8,7 @@ import type { StoreSuite } from './store-context.js';
 
 const KINDS: readonly Crash[] = ['process', 'power'];
 
-/** Number of operations at the start of a recovery that a second crash may interrupt. */
+/** Number of operations after the start of a recovery at which a second crash is tried. */
 const RECOVERY = 12;
 
 /**
