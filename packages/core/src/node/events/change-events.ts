@@ -28,7 +28,7 @@ const TERM_JUMP = 1_000;
 
 /**
  * Emits events and log messages for the changes in one turn: the role, leader, term, commit index,
- * membership, and whether the disk is stalled.
+ * membership, whether the disk is stalled, and which peers answer.
  */
 export class ChangeEvents {
   readonly #raft: Raft;
@@ -37,6 +37,10 @@ export class ChangeEvents {
   #reported: Reported;
   /** The index of the newest membership that has been reported as committed. */
   #membershipIndex: number;
+  /** The peers that answer this leader. Empty on other servers. */
+  readonly #answering = new Set<ServerId>();
+  /** The time of the next check of the peers. A check in every turn would slow down busy leaders. */
+  #peersAt = -Infinity;
 
   constructor(raft: Raft, events: Emitter<NodeEvents>, logger: Logger) {
     this.#raft = raft;
@@ -64,6 +68,20 @@ export class ChangeEvents {
     if (after.committed !== before.committed) this.#events.emit('commit', { index: after.committed });
     this.#emitMembership();
     if (after.stalled !== before.stalled) this.#emitStalled(after.stalled);
+    if (this.#raft.now >= this.#peersAt || after.role !== before.role) this.#emitPeers();
+  }
+
+  #emitPeers(): void {
+    const { peers, now, timings } = this.#raft;
+    this.#peersAt = now + timings.heartbeat;
+    for (const peer of this.#answering) if (peers?.has(peer) !== true) this.#answering.delete(peer);
+    for (const [peer, { incarnation, lastActive }] of peers ?? []) {
+      const answers = incarnation !== 0 && now - lastActive <= timings.election;
+      if (answers === this.#answering.has(peer)) continue;
+      if (answers) this.#answering.add(peer);
+      else this.#answering.delete(peer);
+      this.#events.emit('peer', { peer, answers });
+    }
   }
 
   #emitMembership(): void {

@@ -23,6 +23,10 @@ export interface NodeEvents {
   term: { readonly term: number; readonly previous: number };
   /** Emitted when the membership at `index` is committed. */
   membership: { readonly index: number; readonly membership: Membership };
+  /**
+   * Emitted on the leader when a peer begins to answer, or has not answered for an election timeout.
+   */
+  peer: { readonly peer: ServerId; readonly answers: boolean };
   /** Emitted when entries up to `index` are committed. */
   commit: { readonly index: number };
   /** Emitted when entries up to `index` are applied on this server. */
@@ -63,6 +67,7 @@ const names: Readonly<Record<keyof NodeEvents, true>> = {
   leader: true,
   term: true,
   membership: true,
+  peer: true,
   commit: true,
   apply: true,
   full: true,
