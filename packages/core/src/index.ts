@@ -74,6 +74,7 @@ export { SessionClient } from './machine/sessions/session-client.js';
 export type { SessionCall, SessionClientOptions, SessionOptions } from './machine/sessions/session-client.js';
 export { SessionMachine } from './machine/sessions/session-machine.js';
 export type { Refused } from './machine/sessions/session-machine.js';
+export { commandOf } from './machine/sessions/record.js';
 export type { SessionLimits } from './machine/sessions/record.js';
 export type { ResultCodec } from './machine/sessions/results.js';
 export { TypedNode } from './machine/typed-node.js';

@@ -2,14 +2,14 @@
 export const STAMPED_LEVEL = 2;
 
 /**
- * The clock of the replicated log. Log time is the number of milliseconds for which the cluster has
- * had leaders, so all servers see the same time at the same entry. Everything that expires in the
+ * The clock of the replicated log. Log time counts the milliseconds for which servers of the cluster
+ * were running. All servers see the same time at the same entry. Everything that expires in the
  * replicated state expires by log time, because the clocks of servers differ.
  *
  * A leader stamps each entry that it appends. The stamp is that of the last entry from an earlier
  * leader, plus the monotonic time since that entry arrived here. An entry arrives after it was
- * stamped, so log time never runs faster than real time. Time without a running server is not
- * counted. The first stamp of a leader is not below that of any entry in its log, and its own clock
+ * stamped, so log time never runs faster than real time, and it stands still while no server runs.
+ * The first stamp of a leader is not below that of any entry in its log, and its own clock
  * never goes back, so log time never decreases along the log.
  */
 export class LogClock {

@@ -45,14 +45,17 @@ export interface SessionLimits {
   readonly ttl: number;
   /**
    * Maximum number of sessions of all clients. Another session ends the least recently used one.
-   * Default 4,096.
+   * Default 1,024.
    */
   readonly sessions: number;
-  /** Maximum bytes of the results that are kept for one session. Default 65,536. */
+  /**
+   * Maximum size of the results that are kept for one session, in characters of their encoding. Each
+   * result counts 64 more. Default 65,536.
+   */
   readonly resultBytes: number;
 }
 
-export const defaultSessionLimits: SessionLimits = { ttl: 600_000, sessions: 4_096, resultBytes: 65_536 };
+export const defaultSessionLimits: SessionLimits = { ttl: 600_000, sessions: 1_024, resultBytes: 65_536 };
 
 /**
  * The first bytes of session records in log entries. No UTF-8 text contains these bytes, and the
@@ -96,6 +99,17 @@ export function plainRecord(record: Uint8Array): Uint8Array {
   if (first < KIND.open || first > KIND.plain) return record.subarray(CALL_HEAD);
   record[CALL_HEAD - 1] = KIND.plain;
   return record.subarray(CALL_HEAD - 1);
+}
+
+/**
+ * Returns the command in an entry of a node with a `SessionMachine`, for consumers of
+ * `RaftNode.committed`. Returns undefined if the entry opens a session. The entries of retries hold
+ * the same command again, although it was applied once.
+ */
+export function commandOf(data: Uint8Array): Uint8Array | undefined {
+  const record = decodeSessionRecord(data);
+  if (record === undefined) return data;
+  return record.kind === 'open' ? undefined : record.command;
 }
 
 /**

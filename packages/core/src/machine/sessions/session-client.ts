@@ -3,7 +3,8 @@ import { STAMPED_LEVEL } from '../../log/log-clock.js';
 import { throwIfAborted, type CallOptions } from '../../node/calls/calls.js';
 import { refuseOptions, unlessAborted } from '../../node/calls/limited.js';
 import { proposeOptions, type Applied, type ProposeOptions } from '../../node/calls/proposal.js';
-import { badOption, DEFAULT_TIMEOUT, type Names } from '../../node/options.js';
+import { badOption, DEFAULT_TIMEOUT, refuseNames, type Names } from '../../node/options.js';
+import { describe } from '../../node/describe.js';
 import { drawNumber } from '../../node/start/count-start.js';
 import { SystemClock } from '../../node/system-clock.js';
 import type { Clock } from '../../ports/clock.js';
@@ -39,12 +40,31 @@ export interface SessionClientOptions<Result> {
   readonly retryMs?: number | undefined;
   /** The default deadline of a call in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined;
-  /** The limits of the sessions that this client opens. */
-  readonly limits?: SessionLimits | undefined;
+  /** The limits of the sessions that this client opens. They are part of the log. */
+  readonly limits?: Partial<SessionLimits> | undefined;
   /** Measures the deadlines. Default: the clock of this machine. */
   readonly clock?: Pick<Clock, 'now'> | undefined;
   /** Returns uniformly distributed numbers in [0, 1). Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
+}
+
+const clientOptions: Names<SessionClientOptions<unknown>> = {
+  node: true,
+  retryMs: true,
+  timeout: true,
+  limits: true,
+  clock: true,
+  random: true,
+};
+
+/** Returns an error if a number among the options is invalid; undefined otherwise. */
+function refuseLimits({ retryMs, timeout, limits }: SessionClientOptions<unknown>): KontikiError | undefined {
+  const { ttl, sessions, resultBytes, ...more } = { ...defaultSessionLimits, ...limits };
+  const unknown = refuseNames('limits', more, {});
+  if (unknown !== undefined) return unknown;
+  const numbers = Object.entries({ retryMs, timeout, ttl, sessions, resultBytes });
+  const wrong = numbers.find(([, value]) => value !== undefined && !(Number.isSafeInteger(value) && value > 0));
+  return wrong && badOption(`${wrong[0]} must be an integer above 0, not ${describe(wrong[1])}.`);
 }
 
 /** The place of a command in the session of a client outside this process. */
@@ -91,11 +111,14 @@ export class SessionClient<Result> {
   #sessions: Session[] = [];
   #opening: Promise<void> | undefined;
 
+  /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
   constructor(options: SessionClientOptions<Result>) {
+    const refused = refuseNames('options', options, clientOptions) ?? refuseLimits(options);
+    if (refused !== undefined) throw refused;
     this.#node = options.node;
     this.#retryMs = options.retryMs ?? 2 * defaultTimings.election;
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
-    this.#limits = options.limits ?? defaultSessionLimits;
+    this.#limits = { ...defaultSessionLimits, ...options.limits };
     this.#clock = options.clock ?? new SystemClock();
     this.#random = options.random ?? Math.random;
   }
@@ -121,7 +144,11 @@ export class SessionClient<Result> {
       given === noOptions ? undefined : (refuseOptions(given, sessionOptions) ?? refuseCall(given.session));
     if (refused !== undefined) return Promise.reject(refused);
     const { session, ...options } = given;
-    if (this.#node.level < STAMPED_LEVEL) return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    if (this.#node.level < STAMPED_LEVEL) {
+      // Without the session, a retry on another server would be applied again.
+      if (typeof session === 'object') return Promise.reject(levelTooLow());
+      return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    }
     if (session === false) return this.#node.propose(plainRecord(record), options).then(accepted);
     if (session === undefined) return this.#propose(record, options);
     writeCallHead(record, session.session, session.sequence, session.settled);
@@ -136,10 +163,7 @@ export class SessionClient<Result> {
    * if the cluster's feature level is below 2.
    */
   async openSession(options: ProposeOptions = {}): Promise<number> {
-    if (this.#node.level < STAMPED_LEVEL) {
-      const text = 'Sessions need feature level 2. Upgrade every server, then raise the level on the leader.';
-      throw new KontikiError('KONTIKI_LEVEL', text);
-    }
+    if (this.#node.level < STAMPED_LEVEL) throw levelTooLow();
     // If the outcome is unknown, the caller draws another number. An unused session expires.
     const session = drawNumber(this.#random);
     await this.#node.propose(encodeOpen({ session, limits: this.#limits }), options).then(accepted);
@@ -242,6 +266,11 @@ function settledOf({ sequence, open }: Session): number {
 
 function unknownOutcome(before: KontikiError, cause: unknown): KontikiError {
   return new KontikiError('KONTIKI_UNKNOWN_OUTCOME', before.message, { cause });
+}
+
+function levelTooLow(): KontikiError {
+  const text = 'Sessions need feature level 2. Upgrade every server, then raise the level on the leader.';
+  return new KontikiError('KONTIKI_LEVEL', text);
 }
 
 function ignore(): void {}

@@ -67,9 +67,8 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     if (machine.snapshot !== undefined) this.snapshot = (): AsyncIterable<Uint8Array> => this.#snapshot();
   }
 
-  /** One more than the version of the machine, which cannot read snapshots with sessions. */
-  get version(): number {
-    return 1 + (this.#machine.version ?? 0);
+  get version(): number | undefined {
+    return this.#machine.version;
   }
 
   get behavior(): number | undefined {
@@ -98,19 +97,22 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     const head = await stream.take(HEAD);
     const hasSessions = head.length === HEAD && new Reader(head).u32() === MAGIC;
     const table = hasSessions ? await readTable(head, stream) : new SessionTable();
-    const version = Math.max(0, at.version - 1);
-    await this.#machine.restore?.(stream.rest(hasSessions ? undefined : head), { ...at, version });
+    await this.#machine.restore?.(stream.rest(hasSessions ? undefined : head), at);
     this.#table = table;
   }
 
   async *#snapshot(): AsyncGenerator<Uint8Array> {
+    const state = this.#machine.snapshot?.() as AsyncIterable<Uint8Array>;
+    // Before the first session, an earlier version of the program may still have to read the
+    // snapshot.
+    if (this.#table.isUnused) return yield* state;
     const table = this.#table.encode();
     const writer = new Writer(HEAD + table.length);
     writer.u32(MAGIC);
     writer.u32(VERSION);
     writer.u53(table.length);
     writer.raw(table);
-    yield* withHead(writer.bytes, this.#machine.snapshot?.() as AsyncIterable<Uint8Array>);
+    yield* withHead(writer.bytes, state);
   }
 
   /** The first pass over an entry. Adds its command to `commands` if the machine must apply it. */

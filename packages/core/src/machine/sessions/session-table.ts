@@ -62,9 +62,9 @@ export class SessionTable {
   /** The highest log time of an applied entry. */
   #time = 0;
 
-  /** The number of open sessions. */
-  get size(): number {
-    return this.#sessions.size;
+  /** Whether no session has ever been opened. */
+  get isUnused(): boolean {
+    return this.#sessions.size === 0 && this.#time === 0;
   }
 
   /** Opens a session at a log time. Returns false if the number is taken. */

@@ -12,16 +12,19 @@ class ScriptedNode {
   level = 2;
   /** The attempts so far, as session and sequence number. */
   readonly attempts: [session: number, sequence: number][] = [];
+  /** The timeouts of the attempts in milliseconds. */
+  readonly timeouts: (number | undefined)[] = [];
   readonly #script: Answer[];
 
   constructor(...script: Answer[]) {
     this.#script = script;
   }
 
-  propose(data: Uint8Array, _options: ProposeOptions): Promise<Applied<string | Refused>> {
+  propose(data: Uint8Array, { timeout }: ProposeOptions): Promise<Applied<string | Refused>> {
     const record = decodeSessionRecord(data);
     if (record?.kind !== 'call') return this.#done('opened');
     this.attempts.push([record.session, record.sequence]);
+    this.timeouts.push(timeout);
     const answer = this.#script.shift() ?? 'done';
     if (answer === 'done') return this.#done('result');
     if (answer === 'ended') return this.#done({ refused: true, error: new KontikiError('KONTIKI_SESSION', 'ended') });
@@ -45,6 +48,12 @@ it('a command without an outcome is repeated with the same session and number', 
   expect((await client(node).propose(command)).result).toBe('result');
   expect(node.attempts).toHaveLength(4);
   expect(new Set(node.attempts.map(String)).size).toBe(1);
+});
+
+it('each retry waits twice as long as the one before, so that retries do not flood the cluster', async () => {
+  const node = new ScriptedNode(...Array<Answer>(4).fill('KONTIKI_UNKNOWN_OUTCOME'));
+  await client(node).propose(command);
+  expect(node.timeouts).toEqual([1_000, 2_000, 4_000, 8_000, 10_000]);
 });
 
 it('a command whose only attempt finds that the session has ended continues under a new session', async () => {
@@ -71,6 +80,8 @@ it('a command is proposed without a session if the caller or the feature level s
   node.level = 1;
   await client(node).propose(command);
   expect(await outcome(client(node).openSession())).toBe('KONTIKI_LEVEL');
+  const session = { session: 1, sequence: 1, settled: 0 };
+  expect(await outcome(client(node).propose(command, { session }))).toBe('KONTIKI_LEVEL');
   expect(node.attempts).toEqual([]);
 });
 
@@ -84,6 +95,18 @@ it.each([
 ])('an invalid option %s is refused: %j', async (name, options) => {
   const refused = client(new ScriptedNode()).propose(command, options as never);
   await expect(refused).rejects.toMatchObject({ code: 'KONTIKI_BAD_OPTION', message: expect.stringContaining(name) });
+});
+
+it.each([
+  ['retryms', { retryms: 5 }],
+  ['retryMs', { retryMs: 0 }],
+  ['ttl', { limits: { ttl: Infinity } }],
+  ['session', { limits: { session: 1 } }],
+])('an invalid option %s of the client is refused: %j', (name, options) => {
+  const create = (): unknown => new SessionClient({ node: new ScriptedNode(), ...(options as object) });
+  expect(create).toThrow(
+    expect.objectContaining({ code: 'KONTIKI_BAD_OPTION', message: expect.stringContaining(name) }),
+  );
 });
 
 it('a command that is no Uint8Array is refused', async () => {

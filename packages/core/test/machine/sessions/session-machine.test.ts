@@ -1,6 +1,6 @@
 // Shows that a state machine with sessions applies each command once and repeats its result, when
 // sessions end, and that batches and snapshots do not change the outcome.
-import { isKontikiError, KontikiError, type CommandEntry, type StateMachine } from '@kontiki/core';
+import { commandOf, isKontikiError, KontikiError, type CommandEntry, type StateMachine } from '@kontiki/core';
 import { Writer } from '@kontiki/core/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -179,6 +179,18 @@ describe('SessionMachine', () => {
     await restored.machine.restore(stream(await server.snapshot()), { index: 2, term: 1, time: 500, version: 1 });
     expect(restored.apply([call(7, 1, 65), call(7, 2, 66)], 1_400)).toEqual([1, 2]);
     expect(restored.apply([call(7, 3, 67)], 2_401)).toEqual(['KONTIKI_SESSION']);
+  });
+
+  it('a snapshot before the first session is one of the machine alone', async () => {
+    const server = new Server();
+    server.apply([Uint8Array.of(65)], null);
+    expect(await server.snapshot()).toEqual([Uint8Array.of(65)]);
+  });
+
+  it('commandOf returns the command of a session, of no session, and undefined for a new session', () => {
+    const plain = new Uint8Array(CALL_HEAD + 1).fill(0xf9, CALL_HEAD);
+    const commands = [call(7, 1, 65), Uint8Array.of(66), plainRecord(plain), open(7)].map((data) => commandOf(data));
+    expect(commands).toEqual([Uint8Array.of(65), Uint8Array.of(66), Uint8Array.of(0xf9), undefined]);
   });
 
   it('a snapshot of the machine without sessions can be restored', async () => {
