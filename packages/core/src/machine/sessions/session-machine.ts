@@ -175,11 +175,16 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
 async function readTable(head: Uint8Array, stream: ChunkReader): Promise<SessionTable> {
   const reader = new Reader(head);
   reader.u32();
-  const [version, length] = [reader.u32(), reader.u53()];
+  const version = reader.u32();
   if (version !== VERSION) throw foreign(`has sessions of format ${version}, not ${VERSION}`);
-  const bytes = await stream.take(length);
+  const bytes = await stream.take(decoded(() => reader.u53()));
+  return decoded(() => SessionTable.decode(bytes));
+}
+
+/** Returns what a decoder returns. Any error means that the sessions cannot be decoded. */
+function decoded<T>(decode: () => T): T {
   try {
-    return SessionTable.decode(bytes);
+    return decode();
   } catch (error) {
     throw foreign('has sessions that cannot be decoded', error);
   }
