@@ -31,11 +31,7 @@ app.get('/flags', async (_, response) => {
   response.json((await node.query('all')).result);
 });
 app.put('/flags/:name', async (request: Request<{ name: string }, unknown, { on: boolean }>, response) => {
-  const set = () => node.execute('set', { name: request.params.name, on: request.body.on === true });
-  // Setting a flag twice is harmless, so repeat the command if its outcome is unknown.
-  await set().catch((error: unknown) =>
-    isKontikiError(error, 'KONTIKI_UNKNOWN_OUTCOME') ? set() : Promise.reject(error),
-  );
+  await node.execute('set', { name: request.params.name, on: request.body.on === true });
   response.sendStatus(204);
 });
 app.use((error: unknown, _: Request, response: Response, __: NextFunction) => {
