@@ -1,15 +1,20 @@
-import type { ProposeOptions, RaftNode, StateMachine } from '@kontiki/core';
+import type { ProposeOptions, RaftNode, ReadOptions, StateMachine } from '@kontiki/core';
 import type { Request } from '../../workload/workload.js';
+import type { Counts } from '../counts.js';
 import { ignoreViolation } from '../violation.js';
 import { outcomeOf, type RequestOutcome } from './outcome.js';
 import type { Process } from './process.js';
 import type { WatchedMachine } from './watched-machine.js';
+
+/** The options of a request, which may be a proposal or a read. */
+export type RequestOptions = ProposeOptions & Pick<ReadOptions, 'consistency'>;
 
 /** The parts of a server that answer requests. They are undefined while the server is down. */
 interface Answerer {
   readonly process: Process | undefined;
   readonly node: RaftNode | undefined;
   readonly machine: WatchedMachine<StateMachine> | undefined;
+  readonly checks: { readonly counts: Counts };
 }
 
 /** The requests that clients have sent to one server. Every request gets exactly one outcome. */
@@ -43,7 +48,7 @@ export class Requests {
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
   send(
     request: Request<StateMachine, unknown>,
-    options: ProposeOptions,
+    { consistency, ...options }: RequestOptions,
     onEnd: (outcome: RequestOutcome) => void,
   ): void {
     let open = true;
@@ -74,12 +79,13 @@ export class Requests {
         command.fill(0xa5);
         proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {
+        if (consistency === 'lease' && node.status().holdsLease) this.#server.checks.counts.leaseReads += 1;
         const read = (): RequestOutcome => ({
           kind: 'read',
           through: machine.through,
           answer: request.read?.(machine.inner),
         });
-        node.read(read, { timeout: options.timeout }).then(end, failed);
+        node.read(read, { timeout: options.timeout, consistency }).then(end, failed);
       }
     });
   }
