@@ -30,7 +30,13 @@ export { restoreServer } from './node/recover/restore.js';
 export type { RestoreOptions } from './node/recover/restore.js';
 export type { Members } from './node/members/members.js';
 export type { CatchUpProgress } from './node/members/catch-up.js';
-export type { CatchUpOptions, ChangeOptions, RaiseOptions, ReconcileOptions } from './node/members/members.js';
+export type {
+  CatchUpOptions,
+  ChangeOptions,
+  LeaseOptions,
+  RaiseOptions,
+  ReconcileOptions,
+} from './node/members/change-options.js';
 export type { DesiredMember } from './node/members/reconcile.js';
 export type { CallOptions } from './node/calls/calls.js';
 export type { NodeOptions } from './node/options.js';

@@ -1,5 +1,6 @@
 import { nodeMutants as forwarding } from './forwarding.js';
 import { mutants as leadership } from './leadership.js';
+import { nodeMutants as lease } from './lease.js';
 import { nodeMutants as logTime } from './log-time.js';
 import { mutants as machine } from './machine.js';
 import { mutants as sessions } from './sessions.js';
@@ -323,6 +324,7 @@ export const mutants: readonly Mutant[] = [
   ...machine,
   ...leadership,
   ...sessions,
+  ...lease,
   ...logTime,
   {
     name: 'servers of different epochs exchange messages',

@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.js';
 import { mutants as membership } from './membership.js';
 import { protocolMutants as forwarding } from './forwarding.js';
+import { protocolMutants as lease } from './lease.js';
 import { protocolMutants as logTime } from './log-time.js';
 import { mutants as stores } from './stores.js';
 import { mutants as turns } from './turns.js';
@@ -293,6 +294,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...membership,
   ...stores,
+  ...lease,
   ...logTime,
   ...forwarding,
   ...turns,

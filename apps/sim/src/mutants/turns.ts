@@ -162,7 +162,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a full leader trusts answers that are older than its full disk',
     file: 'protocol/disk-room.ts',
-    find: 'progress.roomRound >= since',
+    find: 'progress.roomRound >= this.#since.round',
     replace: 'true',
   },
   {

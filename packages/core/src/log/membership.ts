@@ -26,6 +26,11 @@ export interface Membership {
    * empty if it was never recovered. Servers with different epochs do not communicate.
    */
   readonly epoch: string;
+  /**
+   * The length of a leader's lease in milliseconds; 0 if leases are off. A server votes for no
+   * candidate while it may be part of a leader's lease (`protocol/lease.ts`).
+   */
+  readonly leaseMs: number;
   /** Servers of which a majority is needed for elections and commits. Never empty. */
   readonly voters: readonly ServerId[];
   /**
@@ -68,6 +73,9 @@ export function epochOf(memberships: readonly MembershipAt[], id: ServerId): str
 /** The highest feature level that this version can read. */
 export const LEVEL = 2;
 
+/** The lowest feature level at which leases can be enabled. */
+export const LEASE_LEVEL = 2;
+
 /**
  * Returns a membership in which no change is in progress and every initial store is recorded. Every
  * server is a voter, except for the learners.
@@ -84,6 +92,7 @@ export function membershipOf(
     revision: 0,
     founded: true,
     epoch: '',
+    leaseMs: 0,
     voters,
     outgoing: none,
     learners,
@@ -98,7 +107,7 @@ export function membershipOf(
  * `Membership`.
  */
 export function membershipFault(membership: Membership): string | undefined {
-  const { level, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;
+  const { level, founded, epoch, leaseMs, voters, outgoing, learners, learnersNext, servers } = membership;
   if (voters.length === 0) return 'it has no voter';
   for (const [name, ids] of Object.entries({ voters, outgoing, learners, learnersNext })) {
     if (new Set(ids).size !== ids.length) return `${name} names a server twice`;
@@ -114,6 +123,7 @@ export function membershipFault(membership: Membership): string | undefined {
   if (!/^([0-9a-f]{32})?$/.test(epoch)) return `${JSON.stringify(epoch)} is not an epoch`;
   const stored = [...servers.values()].some(({ store }) => store !== undefined);
   if (level === 0 && (!founded || epoch !== '' || stored)) return 'level 0 has neither stores nor epochs';
+  if (level < LEASE_LEVEL && leaseMs !== 0) return `level ${level} has no leases`;
   if (!founded && outgoing.length > 0) return 'it is joint before it is founded';
   const named = new Set([...voting, ...learners]);
   for (const id of servers.keys())

@@ -19,6 +19,7 @@ import { restoreInstalled } from './apply/restore.js';
 import { Operations } from './calls/operations.js';
 import { Proposals } from './calls/proposals.js';
 import { ReadQueue } from './calls/read-queue.js';
+import { ReadStarter } from './calls/reads.js';
 import { closeParts } from './close-parts.js';
 import { ChangeEvents } from './events/change-events.js';
 import type { Emitter } from './events/emitter.js';
@@ -34,6 +35,7 @@ import { readEntries } from './read-entries.js';
 import { Situation } from './situation.js';
 import type { AlignedStores } from './start/align-stores.js';
 import { TransportSwitch } from './transport-switch.js';
+import { wallOffset } from './wall-offset.js';
 
 export interface LoopOptions<Result> {
   readonly options: NodeOptions<Result>;
@@ -59,6 +61,7 @@ export class Loop<Result> {
   readonly transport: TransportSwitch;
   readonly proposals: Proposals<Result>;
   readonly reads: ReadQueue;
+  readonly readStarter: ReadStarter;
   readonly operations: Operations;
   readonly feeds: Feeds<Result>;
   readonly applier: Applier<Result>;
@@ -114,6 +117,14 @@ export class Loop<Result> {
     this.#timer = clock.timer(() => this.#turn());
     this.situation = new Situation(raw.raft);
     this.reads = new ReadQueue(clock);
+    const position = (): AppliedPosition | undefined => (this.applier.isChangingState ? undefined : this.applied);
+    this.readStarter = new ReadStarter({
+      raft: raw.raft,
+      clock,
+      queue: this.reads,
+      applied: position,
+      schedule: () => this.schedule(),
+    });
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
     this.operations = new Operations(() => this.schedule());
     this.feeds = new Feeds({ log: raw.raft.log, store: log, events });
@@ -195,7 +206,8 @@ export class Loop<Result> {
     try {
       // Messages, finished writes and pages are queued in the RawNode. Proposals have a separate
       // queue.
-      const turn = this.#raw.turn(this.#clock.now(), this.#hooks);
+      const now = this.#clock.now();
+      const turn = this.#raw.turn(now, this.#hooks, wallOffset(this.#clock, now));
       this.#followMemberships();
       for (const mail of turn.mail) this.#send(mail);
       if (turn.write !== undefined) this.#write(turn.write);

@@ -80,7 +80,8 @@ export function checkTimings(timings: Timings): Timings {
   );
 }
 
-function isWithin(value: unknown, least: number, most: number): boolean {
+/** Returns whether a value is a number from `least` to `most`. */
+export function isWithin(value: unknown, least: number, most: number): boolean {
   return typeof value === 'number' && value >= least && value <= most;
 }
 
@@ -185,7 +186,8 @@ export function checkOptions(options: NodeOptions<unknown>): void {
   if (snapshotCompression !== undefined)
     checkPart('snapshotCompression', snapshotCompression, 'compress', 'decompress');
   if (logger !== undefined) checkPart('logger', logger, 'debug', 'info', 'warn', 'error');
-  if (clock !== undefined) checkPart('clock', clock, 'now', 'timer', 'defer');
+  if (clock !== undefined)
+    checkPart('clock', clock, 'now', 'timer', 'defer', ...(clock.wall === undefined ? [] : ['wall']));
   if (random !== undefined && typeof random !== 'function')
     throw badOption(`random must be a function, not ${describe(random)}.`);
   const { bytesPerSecond = Infinity, ...policy } = { ...defaultSnapshotPolicy, ...options.snapshotPolicy };

@@ -9,11 +9,11 @@ import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
 import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
-import { Calls, type CallOptions } from './calls/calls.js';
+import { Call, Calls, type CallOptions } from './calls/calls.js';
 import { limited, limitedAlone, refuseOptions } from './calls/limited.js';
 import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
 import { whileLeader, whileLeaderOptions, type NodeParts, type WhileLeaderOptions } from './calls/leadership.js';
-import { readOptions, refuseRead, serveRead, type Read, type ReadOptions } from './calls/read-queue.js';
+import { readOptions, refuseRead, type Read, type ReadOptions } from './calls/read-queue.js';
 import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
@@ -32,6 +32,7 @@ import { openPorts } from './start/open-ports.js';
 import { reportStart } from './start/report-start.js';
 import { leaderOf, statusOf, type Status } from './status.js';
 import { SystemClock } from './system-clock.js';
+import { wallOffset } from './wall-offset.js';
 
 /** One server of a cluster. */
 export class RaftNode<Result = unknown> implements AsyncDisposable {
@@ -83,13 +84,15 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     this.#identity = new NodeIdentity(cluster, id, incarnation, aligned.state.genesis, book);
     this.#events = new Emitter(logger, eventNames);
     this.#calls = new Calls(clock, () => this.#loop.situation.describe(clock.now()));
+    const now = clock.now();
     this.#raw = new RawNode({
       id,
       incarnation,
       timings: { ...defaultTimings, ...options.timings },
       limits: { ...defaultLimits, ...options.limits },
       random,
-      now: clock.now(),
+      now,
+      wallOffset: wallOffset(clock, now),
       log: { ...aligned.state, time: aligned.lastTime },
       life: aligned.life,
       applied: aligned.applied,
@@ -160,7 +163,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
    * Runs the callback `read` between two applied batches, and resolves with its return value. The
    * callback receives the position of the last applied entry. Reads are linearizable by default, on
    * any server: a quorum confirms the commit index, and this server first applies the entries up to
-   * that index.
+   * that index. A lease read on a leader needs no quorum while the leader holds a lease. If the lease
+   * ends while `read` runs, its result is discarded, and `read` runs again as a linearizable read.
    *
    * Rejects with `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED` or `KONTIKI_CLOSED`, with
    * `KONTIKI_OVERLOADED` if 65,536 reads are already waiting, or with the error that `read` throws.
@@ -170,25 +174,11 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   }
 
   #read<T>(read: Read<T>, options: ReadOptions, timeout: number): Promise<T> {
-    const { reads, applier, applied } = this.#loop;
     const refused = this.#refuseCall(options, readOptions) ?? refuseRead(read, options);
     if (refused !== undefined) return Promise.reject(refused);
-    const { consistency, minIndex = 0 } = options;
-    const local = consistency === 'local';
-    const immediate = local && !applier.isChangingState && applied.index >= minIndex;
-    const overloaded = immediate ? undefined : reads.refuse();
-    if (overloaded !== undefined) return Promise.reject(overloaded);
-    const call = this.#calls.open<T>(timeout, options.signal);
-    if (immediate) {
-      serveRead(call, read, applied);
-    } else if (local) {
-      // While an asynchronous apply is in progress, the state is inconsistent.
-      reads.addLocal(call, read, minIndex);
-    } else {
-      reads.add(this.#raw.read(), call, read, minIndex);
-      this.#loop.schedule();
-    }
-    return call.promise;
+    const open = (): Call<T> => this.#calls.open(timeout, options.signal);
+    const started = this.#loop.readStarter.start(open, read, options);
+    return started instanceof Call ? started.promise : Promise.reject(started);
   }
 
   /**
@@ -226,7 +216,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
 
   status(): Status {
     const { cluster } = this.#identity;
-    return statusOf(this.#raw.raft, cluster, this.#clock.now(), this.#loop.transport.refusals, this.#ending.ended);
+    const now = this.#clock.now();
+    const time = { now, wallOffset: wallOffset(this.#clock, now) };
+    return statusOf(this.#raw.raft, cluster, time, this.#loop.transport.refusals, this.#ending.ended);
   }
 
   /**

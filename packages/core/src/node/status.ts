@@ -78,6 +78,10 @@ export interface Status {
    * campaign, but still votes.
    */
   readonly unreadable: UnreadableStatus | undefined;
+  /** The length of a leader's lease in milliseconds, by the membership in force; 0 if leases are off. */
+  readonly leaseMs: number;
+  /** Whether this server is a leader that currently holds a lease, so that it serves lease reads. */
+  readonly holdsLease: boolean;
   /** Indices of the log. At all times, applied <= committed <= last and durable <= last. */
   readonly base: number;
   readonly last: number;
@@ -137,13 +141,13 @@ function withJson(membership: Membership): Membership {
 }
 
 /**
- * Returns the status of a node. `now` is the monotonic time in milliseconds. `ended` is undefined
- * while the node is running.
+ * Returns the status of a node. `now` is the monotonic time in milliseconds, and `wallOffset` is the
+ * wall clock minus that time. `ended` is undefined while the node is running.
  */
 export function statusOf(
   raft: Raft,
   cluster: string,
-  now: number,
+  { now, wallOffset }: { readonly now: number; readonly wallOffset: number },
   refusals: Readonly<Record<string, number>>,
   ended: NodeEnd | undefined,
 ): Status {
@@ -177,6 +181,8 @@ export function statusOf(
       reason: unreadable.reason,
       forMs: Math.round(now - unreadable.since),
     },
+    leaseMs: log.membership?.leaseMs ?? 0,
+    holdsLease: ended === undefined && raft.holdsLease(now, wallOffset),
     base: log.base.index,
     last: log.lastIndex,
     durable: log.durable,

@@ -23,12 +23,16 @@ function afterArrivals(): (callback: () => void) => void {
  */
 const LONGEST = 2 ** 31 - 1;
 
-/** The system's monotonic clock. Changes to the wall clock do not affect it. */
+/** The system's monotonic clock. Changes to the wall clock do not affect its timers. */
 export class SystemClock implements Clock {
   readonly defer: (callback: () => void) => void = afterArrivals();
 
   now(): number {
     return performance.now();
+  }
+
+  wall(): number {
+    return Date.now();
   }
 
   timer(fire: () => void): Timer {

@@ -13,6 +13,12 @@ export interface Timer {
 export interface Clock {
   /** Returns the monotonic time in milliseconds since an arbitrary start. */
   now(): number;
+  /**
+   * Returns the wall clock in milliseconds. A leader uses it only to notice that its machine was
+   * suspended, which stops the monotonic clock, and then gives up its lease. Without this method,
+   * don't use lease reads on machines that may be suspended.
+   */
+  wall?(): number;
   /** Creates a timer that calls `fire` when it fires. */
   timer(fire: () => void): Timer;
   /**

@@ -28,7 +28,7 @@ abstract class ElectionRole extends BaseRole {
   tick(processWasStalled: boolean): void {
     const { server } = this;
     if (server.now < this.wakeAt) return;
-    if (!server.eligible || server.forgiveLateTimer(processWasStalled)) server.follow(server.ballot.term, undefined);
+    if (!server.mayCampaign || server.forgiveLateTimer(processWasStalled)) server.follow(server.ballot.term, undefined);
     else server.askForPreVotes();
   }
 

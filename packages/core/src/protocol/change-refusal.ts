@@ -25,6 +25,7 @@ export interface ChangeRefusal {
     | 'founding'
     | 'changing'
     | 'level'
+    | 'leaseLevel'
     | 'silent'
     | 'unequal'
     | 'highest'

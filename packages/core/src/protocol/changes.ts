@@ -10,6 +10,9 @@ import { answers, hasQuorum, laggard } from './voters.js';
 
 type Peers = ReadonlyMap<ServerId, Progress>;
 
+/** Returns the next membership of a change, or the reason why the change is refused. */
+export type DraftMembership = (server: Server, peers: Peers) => Membership | ChangeRefusal;
+
 /**
  * Returns the reason why a leader cannot change its membership now; undefined if it can. Only one
  * change may be in progress at a time. The leader must also have committed an entry of its own

@@ -1,6 +1,7 @@
 import type { ServerId } from '../log/server.js';
 import type { Progress } from './progress.js';
 import { voteResult } from './quorum.js';
+import type { ReadRounds } from './reads.js';
 import type { Server } from './role.js';
 import { answers } from './voters.js';
 
@@ -17,16 +18,32 @@ export function quorumIsFull({ membership, id, full }: Server, peers: Peers): bo
   return voteResult(membership, hasRoom) === 'lost';
 }
 
-/**
- * Returns whether a quorum of other servers is alive and has reported free disk space in heartbeat
- * round `since` or later. Earlier reports prove nothing, because disks often fill up at the same
- * time.
- */
-export function othersHaveRoom(server: Server, peers: Peers, since: number): boolean {
-  const hasRoom = (voter: ServerId): boolean => {
-    const progress = peers.get(voter);
-    if (progress === undefined || progress.full) return false;
-    return answers(server, voter, progress) && progress.roomRound >= since;
-  };
-  return voteResult(server.membership, hasRoom) === 'won';
+/** Determines whether another server can lead while the disk of this leader is full. */
+export class RoomElsewhere {
+  readonly #server: Server;
+  readonly #rounds: ReadRounds;
+  /** How often the disk has become full, and the first heartbeat round after the latest time. */
+  #since = { times: 0, round: Infinity };
+
+  constructor(server: Server, rounds: ReadRounds) {
+    this.#server = server;
+    this.#rounds = rounds;
+  }
+
+  /**
+   * Returns whether this leader's disk is full while a quorum of other servers is alive and has
+   * reported free disk space since then. Earlier reports prove nothing, because disks often fill up
+   * at the same time.
+   */
+  isKnown(peers: Peers): boolean {
+    const { full, timesFull: times, membership } = this.#server;
+    if (!full) return false;
+    if (this.#since.times !== times) this.#since = { times, round: this.#rounds.skip() };
+    const hasRoom = (voter: ServerId): boolean => {
+      const progress = peers.get(voter);
+      if (progress === undefined || progress.full) return false;
+      return answers(this.#server, voter, progress) && progress.roomRound >= this.#since.round;
+    };
+    return voteResult(membership, hasRoom) === 'won';
+  }
 }

@@ -69,11 +69,11 @@ export class Follower extends BaseRole {
   tick(processWasStalled: boolean): void {
     const server = this.#server;
     if (server.now < this.#electionAt) return;
-    const forgiven = server.eligible && server.forgiveLateTimer(processWasStalled);
+    const forgiven = server.mayCampaign && server.forgiveLateTimer(processWasStalled);
     this.retime();
     if (forgiven) return;
     server.leader = undefined;
-    if (server.eligible) server.askForPreVotes();
+    if (server.mayCampaign) server.askForPreVotes();
   }
 
   retime(): void {
@@ -199,6 +199,7 @@ export class Follower extends BaseRole {
 
   #noteLeader(): void {
     this.#leaderHeardAt = this.#server.now;
+    this.#server.renewPromise();
     this.#server.forgiveLateTimer(false);
     this.restartTimer();
   }

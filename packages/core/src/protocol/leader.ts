@@ -1,13 +1,13 @@
 import { entryBytes, type Entry, type Position } from '../log/entry.js';
-import { leaveJoint, withAddresses, type MembershipStep } from '../log/membership-change.js';
+import { leaveJoint, withAddresses } from '../log/membership-change.js';
 import { isVoter, type Membership } from '../log/membership.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import { ApplyBacklog } from './apply-backlog.js';
-import { refuse, type ChangeLimits, type ChangeRefusal, type TransferRefusal } from './change-refusal.js';
-import { changed, refuseChange } from './changes.js';
-import { othersHaveRoom } from './disk-room.js';
+import { refuse, type ChangeRefusal, type TransferRefusal } from './change-refusal.js';
+import { refuseChange, type DraftMembership } from './changes.js';
+import { RoomElsewhere } from './disk-room.js';
 import { withStores } from './founding.js';
-import { raised } from './levels.js';
+import { Lease } from './lease.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, ReadIndex, SnapshotAck } from './message.js';
 import type { PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -27,6 +27,7 @@ export class Leader extends BaseRole {
   readonly #server: Server;
   readonly #replication: Replication;
   readonly #rounds = new ReadRounds();
+  readonly #lease: Lease;
   #heartbeatAt: number;
   #quorumCheckAt: number;
   /** The number of the newest of this server's reads that has been passed to `#rounds`. */
@@ -35,11 +36,7 @@ export class Leader extends BaseRole {
   #uncommittedBytes = 0;
   readonly #backlog = new ApplyBacklog();
   #transfer: Transfer | undefined;
-  /**
-   * How often this leader's disk has become full, and the first heartbeat round after the latest
-   * time.
-   */
-  #fullRound = { times: 0, number: Infinity };
+  readonly #room: RoomElsewhere;
 
   constructor(server: Server) {
     super();
@@ -47,6 +44,8 @@ export class Leader extends BaseRole {
     this.#heartbeatAt = server.now;
     this.#quorumCheckAt = server.now + server.timings.election;
     this.#replication = new Replication(server);
+    this.#lease = new Lease(server);
+    this.#room = new RoomElsewhere(server, this.#rounds);
     // A leader commits by counting replicas only for entries of its current term. So it must append
     // an entry of this term in order to commit entries of earlier terms (Raft §5.4.2).
     if (server.log.applied < server.log.committed) this.#backlog.committed(server.log.committed, 0, server.now);
@@ -109,16 +108,20 @@ export class Leader extends BaseRole {
     return entry;
   }
 
-  /** Changes the membership, or returns the reason why the change is refused. */
-  changeMembership(steps: readonly MembershipStep[], { expected, force }: ChangeLimits): Position | ChangeRefusal {
-    const next = this.#refuseChange(expected) ?? changed(this.#server, this.peers, steps, force);
+  /** Appends the membership that `draft` returns, or returns the reason why the change is refused. */
+  change(draft: DraftMembership, expected: number | undefined): Position | ChangeRefusal {
+    const next = this.#refuseChange(expected) ?? draft(this.#server, this.peers);
     return 'refused' in next ? next : this.#appendMembership(next);
   }
 
-  /** Raises the cluster's feature level to the highest level that every member supports. */
-  raiseLevel({ expected }: Pick<ChangeLimits, 'expected'>): Position | ChangeRefusal {
-    const next = this.#refuseChange(expected) ?? raised(this.#server, this.peers);
-    return 'refused' in next ? next : this.#appendMembership(next);
+  /** Returns whether this leader holds a lease at the time `now`. See `Raft.holdsLease`. */
+  holdsLease(now: number, wallOffset: number): boolean {
+    const { membership, log, id } = this.#server;
+    // A peer without the entry that sets the lease may vote for another candidate at any time.
+    const answered = quorumReached(membership, (voter) =>
+      voter === id ? Infinity : this.#counted(voter, ({ match, round }) => (match < log.membershipIndex ? 0 : round)),
+    );
+    return this.#lease.holds(answered, now, wallOffset);
   }
 
   /**
@@ -152,10 +155,10 @@ export class Leader extends BaseRole {
     if (processWasStalled) this.#server.restartDiskTimer();
     // The other servers have committed entries that this leader can neither store nor apply.
     if (this.#server.diskStalled && log.committed > log.durable) return this.#stepDown('diskStalled');
-    if (this.#othersHaveRoom()) return this.#stepDown('diskFull');
+    if (this.#room.isKnown(this.peers)) return this.#stepDown('diskFull');
     if (now >= this.#heartbeatAt) {
       this.#heartbeatAt = now + timings.heartbeat;
-      this.#replication.heartbeat(this.#rounds.number);
+      this.#heartbeat(this.#lease.isOn ? this.#rounds.skip() : this.#rounds.number);
       this.#recordAddresses();
       // The next call may end the leadership, so it must come last.
       this.#finishChange();
@@ -245,11 +248,16 @@ export class Leader extends BaseRole {
     // A leader does not know the cluster's newest commit index until it has committed an entry of
     // its own term (thesis §6.4).
     if (log.termAt(log.committed) === ballot.term && this.#rounds.start(log.committed)) {
-      this.#replication.heartbeat(this.#rounds.number);
+      this.#heartbeat(this.#rounds.number);
       this.#endReadRound();
     }
     this.#replication.flush();
-    this.#transfer?.flush(this.#replication.peers.get(this.#transfer.target));
+    if (this.#transfer?.flush(this.#replication.peers.get(this.#transfer.target)) === true) this.#lease.giveUp();
+  }
+
+  #heartbeat(round: number): void {
+    this.#lease.noteSent(round);
+    this.#replication.heartbeat(round);
   }
 
   /**
@@ -379,17 +387,6 @@ export class Leader extends BaseRole {
         if (ready !== undefined) output.readsReady(ready);
       }
     }
-  }
-
-  /**
-   * Returns whether this leader's disk is full while a quorum of other servers is alive and has
-   * room. In that case, one of the other servers can become the leader.
-   */
-  #othersHaveRoom(): boolean {
-    const { full, timesFull: times } = this.#server;
-    if (!full) return false;
-    if (this.#fullRound.times !== times) this.#fullRound = { times, number: this.#rounds.skip() };
-    return othersHaveRoom(this.#server, this.peers, this.#fullRound.number);
   }
 
   #stepDown(reason: 'quorumSilent' | 'diskFull' | 'diskStalled' | 'removed'): void {

@@ -10,6 +10,7 @@ import { Candidate, PreCandidate } from './candidates.js';
 import { Follower } from './follower.js';
 import { Forwarded } from './forwarded.js';
 import { Leader } from './leader.js';
+import { LeasePromise } from './lease-promise.js';
 import { Lives } from './lives.js';
 import type { Message } from './message.js';
 import { OutputBuilder } from './output-builder.js';
@@ -44,6 +45,8 @@ export interface RaftStart {
   readonly random: () => number;
   /** The current monotonic time in milliseconds. */
   readonly now: number;
+  /** The wall clock minus the monotonic clock, in milliseconds. Default 0. */
+  readonly wallOffset?: number | undefined;
   /** The durable contents of the log store. */
   readonly log: LogStart & { readonly ballot: Ballot | undefined };
   /**
@@ -97,6 +100,7 @@ export class RaftServer implements Server {
   readonly behavior: number | undefined;
   timings: Timings;
   now: number;
+  wallOffset: number;
   leader: ServerId | undefined;
   announced: ReadonlyMap<ServerId, AddressChange> = new Map();
   full = false;
@@ -104,6 +108,7 @@ export class RaftServer implements Server {
   role: Role;
   readonly #random: () => number;
   readonly #logClock: LogClock;
+  readonly #promise: LeasePromise;
   #ballot: Ballot;
   #header: Header;
   /**
@@ -131,6 +136,8 @@ export class RaftServer implements Server {
     this.behavior = start.behavior;
     this.timings = start.timings;
     this.now = this.#ledAt = start.now;
+    this.wallOffset = start.wallOffset ?? 0;
+    this.#promise = new LeasePromise(this);
     this.log = new RaftLog(start.log, start.applied, start.limits.tailBytes);
     this.#logClock = new LogClock(start.log.time ?? 0, start.now);
     this.#random = start.random;
@@ -164,6 +171,33 @@ export class RaftServer implements Server {
     const votes = this.log.liveMemberships.some(({ membership }) => isVoter(membership, this.id));
     if (!votes || this.diskStalled || !this.ownDiskCounts || this.#unreadable !== undefined) return false;
     return !this.full || this.now - this.#ledAt > FULL_PATIENCE * this.timings.election;
+  }
+
+  get mayVote(): boolean {
+    return !this.#promise.holds(this.#longestLease);
+  }
+
+  get mayCampaign(): boolean {
+    return this.eligible && this.mayVote;
+  }
+
+  renewPromise(): void {
+    this.#promise.renew();
+  }
+
+  /**
+   * Any live membership may be the one by which a leader has a lease, so the longest lease of them
+   * counts.
+   */
+  get #longestLease(): number {
+    return Math.max(0, ...this.log.liveMemberships.map(({ membership }) => membership.leaseMs));
+  }
+
+  /** Sets the current time, see `Raft.advance`. */
+  advance(now: number, wallOffset: number): void {
+    this.now = now;
+    this.wallOffset = wallOffset;
+    this.#promise.checkClocks(this.#longestLease);
   }
 
   get diskStalled(): boolean {

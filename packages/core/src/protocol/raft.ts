@@ -6,9 +6,11 @@ import type { SnapshotMeta } from '../log/snapshot-meta.js';
 import type { AddressChange, MembershipStep } from '../log/membership-change.js';
 import type { ServerId, ServerInfo } from '../log/server.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
+import { changed, type DraftMembership } from './changes.js';
 import { quorumIsFull } from './disk-room.js';
 import { Leader } from './leader.js';
-import { commonBehavior } from './levels.js';
+import { withLease } from './lease.js';
+import { commonBehavior, raised } from './levels.js';
 import type { ProposalRefusal, Received, SnapshotChunk, SnapshotOffer } from './message.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
@@ -146,11 +148,12 @@ export class Raft {
 
   /**
    * Sets the current time without checking timers. This lets a driver process messages that have
-   * already arrived before it calls `tick`.
+   * already arrived before it calls `tick`. `wallOffset` is the wall clock minus the monotonic
+   * clock, in milliseconds.
    */
-  advance(now: number): void {
+  advance(now: number, wallOffset: number = 0): void {
     invariant(now >= this.#server.now, () => `time cannot go back from ${this.#server.now} to ${now}`);
-    this.#server.now = now;
+    this.#server.advance(now, wallOffset);
   }
 
   /**
@@ -222,8 +225,8 @@ export class Raft {
    * another call once that membership is committed.
    */
   changeMembership(steps: readonly MembershipStep[], limits: ChangeLimits = {}): Position | ChangeRefusal {
-    const { role } = this.#server;
-    return role instanceof Leader ? role.changeMembership(steps, limits) : { refused: 'notLeader', detail: '' };
+    const { expected, force } = limits;
+    return this.#change((server, peers) => changed(server, peers, steps, force), expected);
   }
 
   /**
@@ -232,8 +235,20 @@ export class Raft {
    * refused.
    */
   raiseLevel(limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
+    return this.#change(raised, limits.expected);
+  }
+
+  /**
+   * Sets the length of a leader's lease in milliseconds; 0 turns leases off. Returns the position of
+   * the entry with the new membership, or the reason why the change was refused.
+   */
+  setLease(leaseMs: number, limits: Pick<ChangeLimits, 'expected'> = {}): Position | ChangeRefusal {
+    return this.#change((server) => withLease(server, leaseMs), limits.expected);
+  }
+
+  #change(draft: DraftMembership, expected: number | undefined): Position | ChangeRefusal {
     const { role } = this.#server;
-    return role instanceof Leader ? role.raiseLevel(limits) : { refused: 'notLeader', detail: '' };
+    return role instanceof Leader ? role.change(draft, expected) : { refused: 'notLeader', detail: '' };
   }
 
   /**
@@ -262,6 +277,16 @@ export class Raft {
     return this.#server.reads.ask();
   }
 
+  /**
+   * Returns whether this server leads and holds a lease at a time, which may be later than the last
+   * call of `advance`. While it does, no other server can have been elected, so the state of all
+   * entries up to `log.committed` is up to date. Check this after reading that state, too.
+   */
+  holdsLease(now: number, wallOffset: number = 0): boolean {
+    const { role } = this.#server;
+    return role instanceof Leader && role.holdsLease(now, wallOffset);
+  }
+
   /** Records that all writes up to `number` are durable. */
   persisted(number: number): void {
     this.log.persisted(number);
@@ -284,9 +309,12 @@ export class Raft {
     if (role instanceof Leader) role.pageRead(read, entries);
   }
 
-  /** Starts an election now, without waiting for the election timer. */
+  /**
+   * Starts an election now, without waiting for the election timer. Does nothing while another server
+   * may hold a lease.
+   */
   campaign(): void {
-    this.#server.askForPreVotes();
+    if (this.#server.mayVote) this.#server.askForPreVotes();
   }
 
   /**
@@ -326,6 +354,7 @@ export class Raft {
       const { incarnation: to, stream } = message;
       const match = meta.last.index;
       const { header, full } = this;
+      this.#server.renewPromise();
       this.#server.output.sendAfterWrite(from, { kind: 'appendAccepted', ...header, to, stream, match, full });
     }
     return installs;

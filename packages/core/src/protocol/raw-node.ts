@@ -125,12 +125,12 @@ export class RawNode {
 
   /**
    * Passes all waiting inputs to `Raft` and returns the resulting output. `now` is the monotonic
-   * time in milliseconds.
+   * time in milliseconds, and `wallOffset` is the wall clock minus that time.
    */
-  turn(now: number, hooks: TurnHooks = {}): Turn {
+  turn(now: number, hooks: TurnHooks = {}, wallOffset: number = 0): Turn {
     const { raft } = this;
     const mail: Mail[] = [];
-    raft.advance(now);
+    raft.advance(now, wallOffset);
     this.#takePages();
     if (hooks.messagesFirst === true) this.#takeMessages();
     this.#takeWritten(mail);

@@ -46,6 +46,11 @@ export interface Server {
   readonly timings: Timings;
   /** The monotonic time in milliseconds, as last set by `Raft.advance`. */
   readonly now: number;
+  /**
+   * The wall clock minus the monotonic clock in milliseconds, as last set by `Raft.advance`. It
+   * changes if the wall clock jumps, or if the monotonic clock stops while the machine is suspended.
+   */
+  readonly wallOffset: number;
   readonly ballot: Ballot;
   /**
    * The identity of this server's log store and its number of starts, including the current one.
@@ -77,6 +82,15 @@ export interface Server {
    * (thesis §4.2.2).
    */
   readonly eligible: boolean;
+  /**
+   * Whether this server may vote, for itself or for others. It may not while a leader may hold a
+   * lease because of an acknowledgement from this server.
+   */
+  readonly mayVote: boolean;
+  /** Whether this server may campaign when its election timer fires. */
+  readonly mayCampaign: boolean;
+  /** Records that this server acknowledges a message from a leader, and so must not vote for a time. */
+  renewPromise(): void;
   /**
    * Returns the log time for an entry that this leader appends now; undefined if some member may
    * not be able to read log times.

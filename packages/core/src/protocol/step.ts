@@ -39,7 +39,8 @@ export function step(
   if (message.term > server.ballot.term) {
     // A server that has recently received a message from a leader ignores candidates. Otherwise,
     // removed servers could disrupt the cluster with their campaigns (Raft §6, thesis §4.2.3).
-    if (message.kind === 'vote' && server.role.leaderAlive && !takesOver(message, server.ballot.term)) return;
+    const refuses = server.role.leaderAlive || !server.mayVote;
+    if (message.kind === 'vote' && refuses && !takesOver(message, server.ballot.term)) return;
     if (server.role.name === 'leader') server.report({ kind: 'steppedDown', reason: 'higherTerm' });
     server.follow(message.term, undefined);
   } else if (message.term < server.ballot.term && !SURVIVES_ITS_TERM.has(message.kind)) {

@@ -25,11 +25,15 @@ export class Transfer {
     this.until = server.now + server.timings.election;
   }
 
-  /** Asks the target to campaign as soon as the target has the whole log. */
-  flush(progress: Progress | undefined): void {
+  /**
+   * Asks the target to campaign as soon as the target has the whole log. Returns whether the target
+   * has been asked, now or earlier.
+   */
+  flush(progress: Progress | undefined): boolean {
     const { log, header } = this.#server;
-    if (this.#sent || progress === undefined || progress.match !== log.lastIndex) return;
+    if (this.#sent || progress === undefined || progress.match !== log.lastIndex) return this.#sent;
     this.#sent = true;
     this.#server.send(this.target, { kind: 'timeoutNow', ...header, to: progress.incarnation });
+    return true;
   }
 }

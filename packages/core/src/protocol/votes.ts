@@ -8,18 +8,21 @@ import type { RaftServer } from './raft-server.js';
  * carries this server's term, so that higher terms spread without elections (thesis §9.6).
  */
 export function answerPreVote(server: RaftServer, from: ServerId, message: PreVote): void {
-  const granted = message.term >= server.ballot.term && !server.role.leaderAlive && wouldVoteFor(server, message);
   const { term, incarnation: to } = message;
+  const { ballot, role, mayVote } = server;
+  const granted = term >= ballot.term && !role.leaderAlive && mayVote && wouldVoteFor(server, message);
   server.send(from, { kind: 'preVoteReply', ...server.header, to, candidacy: term + 1, granted });
 }
 
 /**
  * Answers a vote request of the current term. Grants the vote to at most one candidate per term
- * (Raft §5.2).
+ * (Raft §5.2), and to none while another leader may hold a lease. A candidate that a leader asked
+ * to take over is an exception, because that leader has given up its lease.
  */
 export function answerVote(server: RaftServer, from: ServerId, message: Vote): void {
   const { term, votedFor } = server.ballot;
-  const free = votedFor === undefined && server.leader === undefined && wouldVoteFor(server, message);
+  const allowed = server.mayVote || message.transfer === true;
+  const free = allowed && votedFor === undefined && server.leader === undefined && wouldVoteFor(server, message);
   if (free) {
     server.setBallot({ term, votedFor: from });
     if (server.role instanceof Follower) server.role.restartTimer();

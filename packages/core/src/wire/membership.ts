@@ -17,6 +17,7 @@ const LEARNER_NEXT = 8;
 /** Flags of a membership above level 0. */
 const UNFOUNDED = 1;
 const HAS_EPOCH = 2;
+const HAS_LEASE = 4;
 
 /**
  * A bit that is set in the encoded number of servers if the membership has a level above 0. Earlier
@@ -29,12 +30,12 @@ const HAS_LEVEL = 0x8000_0000;
  * metadata and role flags of each server. The servers are in the order of the map, so the same map
  * always has the same encoding.
  *
- * Above level 0, the highest bit of the count is set. The level (1 byte), revision (8), flags (1)
- * and epoch (16, if there is one) follow the count. The last field of each server is its store (8,
- * 0 for none).
+ * Above level 0, the highest bit of the count is set. The level (1 byte), revision (8), flags (1),
+ * epoch (16, if there is one) and length of a lease (4, if leases are on) follow the count. The
+ * last field of each server is its store (8, 0 for none).
  */
-export function membershipLength({ level, epoch, servers }: Membership): number {
-  let length = level > 0 ? 14 + epoch.length / 2 : 4;
+export function membershipLength({ level, epoch, leaseMs, servers }: Membership): number {
+  let length = level > 0 ? 14 + epoch.length / 2 + (leaseMs > 0 ? 4 : 0) : 4;
   for (const [id, { address, metadata }] of servers) {
     length += textLength(id) + textLength(address) + textLength(metadata) + (level > 0 ? 9 : 1);
   }
@@ -42,13 +43,14 @@ export function membershipLength({ level, epoch, servers }: Membership): number 
 }
 
 export function writeMembership(writer: Writer, membership: Membership): void {
-  const { level, revision, founded, epoch, voters, outgoing, learners, learnersNext, servers } = membership;
+  const { level, revision, founded, epoch, leaseMs, voters, outgoing, learners, learnersNext, servers } = membership;
   if (level > 0) {
     writer.u32(HAS_LEVEL + servers.size);
     writer.u8(level);
     writer.u53(revision);
-    writer.u8((founded ? 0 : UNFOUNDED) | (epoch === '' ? 0 : HAS_EPOCH));
+    writer.u8((founded ? 0 : UNFOUNDED) | (epoch === '' ? 0 : HAS_EPOCH) | (leaseMs === 0 ? 0 : HAS_LEASE));
     writer.hex(epoch);
+    if (leaseMs > 0) writer.u32(leaseMs);
   } else writer.u32(servers.size);
   for (const [id, { address, metadata, store }] of servers) {
     writer.text(id);
@@ -74,8 +76,10 @@ export function readMembership(reader: Reader): Membership {
   if (level > LEVEL) throw newerError(`A membership has feature level ${level}.`);
   if (hasLevel && level === 0) throw protocolError('A membership of level 0 has a level.');
   const flags = hasLevel ? reader.u8() : 0;
-  if (flags > (UNFOUNDED | HAS_EPOCH)) throw protocolError(`A membership has the unknown flags ${flags}.`);
+  if (flags > (UNFOUNDED | HAS_EPOCH | HAS_LEASE)) throw protocolError(`A membership has the unknown flags ${flags}.`);
   const epoch = (flags & HAS_EPOCH) === 0 ? '' : reader.hex(16);
+  const leaseMs = (flags & HAS_LEASE) === 0 ? 0 : reader.u32();
+  if ((flags & HAS_LEASE) !== 0 && leaseMs === 0) throw protocolError('A membership has a lease of 0 milliseconds.');
   const count = hasLevel ? first - HAS_LEVEL : first;
   if (count > MAX_SERVERS) throw protocolError(`A membership of ${count} servers exceeds the limit of ${MAX_SERVERS}.`);
   const servers = new Map<ServerId, Member>();
@@ -97,6 +101,7 @@ export function readMembership(reader: Reader): Membership {
     revision,
     founded: (flags & UNFOUNDED) === 0,
     epoch,
+    leaseMs,
     voters: those(VOTER),
     outgoing: those(OUTGOING),
     learners: those(LEARNER),

@@ -14,6 +14,7 @@ const joint = (voters: string[], outgoing: string[], learners: string[] = []): M
   revision: 0,
   founded: true,
   epoch: '',
+  leaseMs: 0,
   voters,
   outgoing,
   learners,

@@ -19,6 +19,10 @@ const changes: Record<ChangeRefusal['refused'], Expected> = {
   founding: ['KONTIKI_CHANGING', 'Start those that are missing, then try again. Nothing was changed.'],
   changing: ['KONTIKI_CHANGING', 'Try again when it is complete. Nothing was changed.'],
   level: ['KONTIKI_LEVEL', 'then raise the level. Nothing was changed.'],
+  leaseLevel: [
+    'KONTIKI_LEVEL',
+    'this cluster has level d. Upgrade every server, then raise the level. Nothing was changed.',
+  ],
   silent: ['KONTIKI_LEVEL', 'd has not answered this leader. Start it, or remove it, and try again.'],
   unequal: ['KONTIKI_LEVEL', 'd cannot read a higher one. Upgrade it and try again.'],
   highest: ['KONTIKI_LEVEL', 'is d already, the highest that this version reads.'],

@@ -95,7 +95,7 @@ describe('slices of calls', () => {
     const controller = new AbortController();
     const call = calls.open(1_000, controller.signal);
     const ended = outcome(call.promise);
-    queue.addLocal(call, () => controller.abort());
+    queue.addConfirmed(call, () => controller.abort(), 0);
     queue.serve({ index: 0, term: 1, time: 0 });
     expect(await ended).toBe('KONTIKI_ABORTED');
     for (let ticket = 1; ticket <= 65_536; ticket += 1) queue.add(ticket, calls.open(1_000, undefined), () => {});

@@ -11,7 +11,8 @@ function membership(voters: string[], outgoing: string[], learners: string[] = [
   const { servers } = membershipOf(
     [...new Set([...voters, ...outgoing, ...learners])].map((id) => [id, { address: id, metadata: '' }]),
   );
-  return { level: 1, revision: 0, founded: true, epoch: '', voters, outgoing, learners, learnersNext: [], servers };
+  const lists = { voters, outgoing, learners, learnersNext: [], servers };
+  return { level: 1, revision: 0, founded: true, epoch: '', leaseMs: 0, ...lists };
 }
 
 /**

@@ -26,9 +26,11 @@ export const membership: fc.Arbitrary<Membership> = fc
     fc
       .tuple(
         fc.constantFrom(
-          { level: 0, revision: 0, founded: true, epoch: '' },
-          { level: 1, revision: 0, founded: false, epoch: '' },
-          { level: 1, revision: Number.MAX_SAFE_INTEGER, founded: true, epoch: 'f00dface'.repeat(4) },
+          { level: 0, revision: 0, founded: true, epoch: '', leaseMs: 0 },
+          { level: 1, revision: 0, founded: false, epoch: '', leaseMs: 0 },
+          { level: 1, revision: Number.MAX_SAFE_INTEGER, founded: true, epoch: 'f00dface'.repeat(4), leaseMs: 0 },
+          { level: 2, revision: 3, founded: true, epoch: '', leaseMs: 500 },
+          { level: 2, revision: 3, founded: true, epoch: 'f00dface'.repeat(4), leaseMs: 0xffff_ffff },
         ),
         fc.array(fc.constantFrom('voter', 'outgoing', 'both', 'learner', 'next'), {
           minLength: servers.length,

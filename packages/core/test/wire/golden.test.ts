@@ -80,6 +80,30 @@ it.each<[string, Message, string]>([
     },
     '005203f50200030000000000000001000000920000000509000000000000000b00000000000000020000000000000001000000000000000300000000000000010000000000000001000000020900000000000000500000000200008001050000000000000003000102030405060708090a0b0c0d0eff010061080077733a2f2f613a310000010700000000000000010062080077733a2f2f623a310200c3a9040000000000000000',
   ],
+  [
+    'a membership with a lease',
+    {
+      kind: 'append',
+      term: 9,
+      incarnation: 11,
+      stream: 2,
+      prevIndex: 1,
+      prevTerm: 3,
+      committed: 1,
+      entries: [
+        {
+          kind: 'membership',
+          index: 2,
+          term: 9,
+          membership: {
+            ...membershipOf([['a', { address: 'ws://a:1', metadata: '', store: 7 }]], [], 2),
+            leaseMs: 600,
+          },
+        },
+      ],
+    },
+    'b0a3733102000300000000000000010000006c0000000509000000000000000b000000000000000200000000000000010000000000000003000000000000000100000000000000010000000209000000000000002a000000010000800200000000000000000458020000010061080077733a2f2f613a310000010700000000000000',
+  ],
 ])('the encoding of %s does not change', (_name, message, frame) => {
   expect(Buffer.from(encodeFrame([message], { group: 3, version: 2 })).toString('hex')).toBe(frame);
   expect(decodeFrame(Buffer.from(frame, 'hex'))).toEqual({ group: 3, messages: [message], skipped: [] });

@@ -113,6 +113,7 @@ it('genesisOf returns equal checksums only for equal first entries', () => {
       revision: 0,
       founded: true,
       epoch: '',
+      leaseMs: 0,
       voters: ['a'],
       outgoing: [],
       learners: [],

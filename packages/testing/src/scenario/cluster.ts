@@ -134,6 +134,7 @@ export class ScenarioCluster {
       limits,
       random,
       now,
+      wallOffset: server.wallOffset,
       log,
       life,
       applied: 0,

@@ -12,6 +12,8 @@ export class ScenarioServer {
   raw!: RawNode;
   incarnation = 0;
   up = false;
+  /** The wall clock minus the monotonic clock, in milliseconds. */
+  wallOffset = 0;
   /** The entries applied since the last start. */
   applied: Entry[] = [];
   /**
@@ -61,7 +63,7 @@ export class ScenarioServer {
 
   /** Takes a turn and carries out its output. Writes are issued but not finished yet. */
   turn(now: number, hooks: TurnHooks): void {
-    const turn = this.raw.turn(now, hooks);
+    const turn = this.raw.turn(now, hooks, this.wallOffset);
     for (const mail of turn.mail) this.#send(mail);
     if (turn.write !== undefined) {
       this.#checks.issued(this, this.raft, turn.write);

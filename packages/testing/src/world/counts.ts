@@ -19,6 +19,8 @@ export interface Counts {
   restoredCopies: number;
   /** Number of commands that a leader has appended for another server. */
   forwards: number;
+  /** Number of reads that a leader served by its lease. */
+  leaseReads: number;
   /** Number of issued writes lost in crashes. */
   lostWrites: number;
   /**
@@ -59,6 +61,7 @@ export function noCounts(): Counts {
     transfers: 0,
     restoredCopies: 0,
     forwards: 0,
+    leaseReads: 0,
     lostWrites: 0,
     unknown: 0,
     diskErrors: 0,

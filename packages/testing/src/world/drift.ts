@@ -17,5 +17,5 @@ export function drawRate({ strength }: Mix, random: Random): number {
  * in a world whose clocks jump forward.
  */
 export function latestLogTime(schedule: Schedule, { strength }: Mix): LatestTime {
-  return () => (strength.clockJumps > 0 ? Infinity : schedule.now * (1 + MAX_DRIFT) + 1);
+  return () => (strength.clockJumps + strength.clockSteps > 0 ? Infinity : schedule.now * (1 + MAX_DRIFT) + 1);
 }

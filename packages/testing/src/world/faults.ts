@@ -40,8 +40,14 @@ export interface FaultTarget {
    * than the previous one.
    */
   install?(by: number): void;
-  /** Moves the server's clock forward by `span` milliseconds. */
-  jump?(span: number): void;
+  /** Sets the length of leases, in milliseconds. */
+  setLease(leaseMs: number): void;
+  /** Pauses the process and stops its monotonic clock until `resume`, as if the machine slept. */
+  suspend(): void;
+  /** Moves the server's monotonic clock forward by `span` milliseconds. */
+  jump(span: number): void;
+  /** Moves the server's wall clock by `span` milliseconds. */
+  stepWall(span: number): void;
 }
 
 /**
@@ -92,7 +98,7 @@ export class Faults {
     const { network, trace, mix, copies } = this.#world;
     this.#every('kills', 5, () => this.#crash('kill'));
     this.#every('powerCuts', 7, () => this.#crash('powerCut'));
-    this.#every('pauses', 5, () => this.#pause());
+    this.#every('pauses', 5, () => this.#pause('pause'));
     this.#every('fullDisks', 20, () => this.#fill());
     this.#every('wipes', 80, () => this.#wipe());
     this.#every('hangs', 20, () => this.#hang());
@@ -125,7 +131,11 @@ export class Faults {
       if (server !== undefined) copies?.restore(server.id);
     });
     this.#every('closes', 8, () => this.#victim.close?.());
-    this.#every('clockJumps', 10, () => this.#victim.jump?.(this.#random.between(0, 5) * this.#timeout));
+    this.#every('clockJumps', 10, () => this.#victim.jump(this.#random.between(0, 5) * this.#timeout));
+    this.#every('leases', 4, () => this.#setLease());
+    this.#every('suspensions', 5, () => this.#pause('suspend'));
+    this.#every('clockSteps', 4, () => this.#stepClock());
+    this.#every('leaseAttacks', 5, () => this.#attackLease());
   }
 
   /**
@@ -205,14 +215,46 @@ export class Faults {
     return this.#random.pick(leaders.length > 0 && this.#random.chance(0.4) ? leaders : servers);
   }
 
-  #pause(): void {
+  #pause(kind: 'pause' | 'suspend'): void {
     const server = this.#victim;
-    this.#world.trace?.(`${server.id} is paused`);
-    server.pause();
+    this.#world.trace?.(`${server.id}: ${kind}`);
+    server[kind]();
     this.#world.schedule.after(this.#random.between(0, 4) * this.#timeout, () => {
       this.#world.trace?.(`${server.id} resumes`);
       server.resume();
     });
+  }
+
+  #stepClock(): void {
+    const server = this.#victim;
+    if (this.#random.chance(0.5)) return server.jump(this.#random.between(0, 3) * this.#timeout);
+    // Nothing can notice a suspension if the wall clock is set back by its length.
+    const least = this.#world.mix.strength.suspensions > 0 ? 0 : -3;
+    server.stepWall(this.#random.between(least, 3) * this.#timeout);
+  }
+
+  #setLease(): void {
+    const leaseMs = Math.round(this.#random.pick([0, 1, 2, 3, 6]) * this.#timeout);
+    for (const server of this.#world.servers) if (server.leads) server.setLease(leaseMs);
+  }
+
+  /**
+   * Isolates a leader for about as long as a lease lasts. Meanwhile, the others must not elect
+   * another leader too early.
+   */
+  #attackLease(): void {
+    const { servers, network, schedule, mix } = this.#world;
+    const leaders = servers.filter(({ leads }) => leads);
+    if (leaders.length === 0) return;
+    const leader = this.#random.pick(leaders);
+    network.partition(leader.id);
+    schedule.after(this.#random.between(0, 8) * this.#timeout, () => network.join());
+    const attack = this.#random.pick(['none', 'restart', 'jump']);
+    for (const server of servers) {
+      if (server === leader) continue;
+      if (attack === 'restart') this.#bringDown(server, 'kill');
+      if (attack === 'jump' && mix.strength.clockSteps > 0) server.jump(3 * this.#timeout);
+    }
   }
 
   #churn(): void {

@@ -99,6 +99,17 @@ const RAFT_OPERATIONS: readonly Fault[] = ['levels', 'restoredCopies'];
  */
 const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'closes'] as const;
 
+/**
+ * Leases, and faults of clocks that matter for them. They are drawn separately like `LATER_FAULTS`.
+ * A world without leases has none of these faults.
+ *
+ * - `leases`: operators set the length of leases, and clients read by them
+ * - `suspensions`: machines are suspended, which stops their monotonic clocks
+ * - `clockSteps`: wall clocks jump back and forth, and monotonic clocks jump forward
+ * - `leaseAttacks`: leaders are isolated, often while all others restart or their clocks jump
+ */
+const LEASE_FAULTS = ['leases', 'suspensions', 'clockSteps', 'leaseAttacks'] as const;
+
 /** Faults that are left out of worlds with churn. */
 const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies', 'lostMajorities'];
 
@@ -110,6 +121,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   ...MISTAKES,
   ...DISASTERS,
   ...NODE_FAULTS,
+  ...LEASE_FAULTS,
 ];
 
 export type Fault =
@@ -118,7 +130,8 @@ export type Fault =
   | (typeof OPERATIONS)[number]
   | (typeof MISTAKES)[number]
   | (typeof DISASTERS)[number]
-  | (typeof NODE_FAULTS)[number];
+  | (typeof NODE_FAULTS)[number]
+  | (typeof LEASE_FAULTS)[number];
 
 /**
  * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
@@ -198,10 +211,12 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     ...drawStrengths(new Random(seed, 'mistakes'), MISTAKES, 0.25),
     ...drawStrengths(new Random(seed, 'disasters'), DISASTERS, 0.2),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
+    ...drawStrengths(new Random(seed, 'leases'), LEASE_FAULTS, 0.5),
   ]) as Record<Fault, number>;
   for (const fault of of === 'rafts' ? [...without, ...DISASTERS, ...NODE_FAULTS] : [...without, ...RAFT_OPERATIONS])
     strength[fault] = 0;
   if (strength.churn > 0) for (const fault of DISK_FAULTS) strength[fault] = 0;
+  if (strength.leases === 0) for (const fault of LEASE_FAULTS) strength[fault] = 0;
   const oneByOne = random.chance(0.5);
   return {
     seconds,

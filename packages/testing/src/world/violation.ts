@@ -1,8 +1,8 @@
 /**
  * Invariants, checked after every event of a world or at its end. The first five are the safety
  * properties in Figure 3 of the Raft paper. Both kinds of worlds check all of them, except that
- * only the fast world checks `levelsAreRead`, `leaderHearsMajority`, `stalledLeaderStepsDown`,
- * `fullClustersLead`, `stallsAreForgiven` and `appliesOnce`.
+ * only the fast world checks `levelsAreRead`, `leasesExclude`, `leaderHearsMajority`,
+ * `stalledLeaderStepsDown`, `fullClustersLead`, `stallsAreForgiven` and `appliesOnce`.
  *
  * - `electionSafety`: at most one process leads in each term
  * - `leaderAppendOnly`: a leader never removes or replaces its own entries
@@ -20,6 +20,7 @@
  *   campaign
  * - `termIsDurable`: a server sends messages only in terms that are durable on its disk
  * - `readsAreFresh`: a read sees every entry that was acknowledged or read before it started
+ * - `leasesExclude`: while a leader holds a lease, no server leads a later term
  * - `callsSettle`: every call gets an outcome
  * - `queuesAreBounded`: queues, windows and entries in memory stay within their limits
  * - `leaderHearsMajority`: a leader that does not hear from a majority steps down in time
@@ -47,6 +48,7 @@ export const INVARIANTS = [
   'levelsAreRead',
   'termIsDurable',
   'readsAreFresh',
+  'leasesExclude',
   'callsSettle',
   'queuesAreBounded',
   'leaderHearsMajority',

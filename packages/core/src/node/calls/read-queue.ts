@@ -33,9 +33,12 @@ export interface ReadOptions extends CallOptions {
    * The consistency of the read.
    * - `linearizable` (default): a quorum confirms the read, so the read sees every command that was
    *   acknowledged on any server before the read started.
+   * - `lease`: a linearizable read that a leader serves without a quorum while it holds a lease. It
+   *   relies on clocks that drift by at most 10 %. On other servers, and without a lease, it is like
+   *   `linearizable`.
    * - `local`: the read sees this server's state, which may be out of date.
    */
-  readonly consistency?: 'linearizable' | 'local' | undefined;
+  readonly consistency?: 'linearizable' | 'lease' | 'local' | undefined;
   /**
    * The index up to which this server must have applied entries before the read runs. Default 0.
    * Pass the index of an earlier write or read to make sure that a read on another server does not
@@ -45,6 +48,8 @@ export interface ReadOptions extends CallOptions {
 }
 
 export const readOptions: Names<ReadOptions> = { ...callOptions, consistency: true, minIndex: true };
+
+const CONSISTENCIES = ['linearizable', 'lease', 'local'] as const;
 
 /** The function that a read runs. It receives the position and the log time of the last applied entry. */
 export type Read<T> = (at: AppliedPosition) => T;
@@ -57,22 +62,22 @@ export function refuseRead(
   if (typeof read !== 'function') return badOption(`A read takes a function, not ${describe(read)}.`);
   if (!Number.isSafeInteger(minIndex) || (minIndex as number) < 0)
     return badOption(`minIndex must be an integer of at least 0, not ${describe(minIndex)}.`);
-  if (consistency === undefined || consistency === 'linearizable' || consistency === 'local') return undefined;
-  return badOption(`consistency must be 'linearizable' or 'local', not ${describe(consistency)}.`);
+  if (consistency === undefined || (CONSISTENCIES as readonly unknown[]).includes(consistency)) return undefined;
+  return badOption(`consistency must be 'linearizable', 'lease' or 'local', not ${describe(consistency)}.`);
 }
 
-/** Runs a read's function and settles the call with the result. */
-export function serveRead<T>(call: Call<T>, read: Read<T>, at: AppliedPosition): void {
+/** Runs a read's function, and returns a function that settles the call with the result. */
+export function runRead<T>(call: Call<T>, read: Read<T>, at: AppliedPosition): () => void {
   try {
     const value = read(at);
-    if (isThenable(value)) {
-      // Asynchronous functions are not allowed, because the state may change while they wait. This
-      // handler prevents an unhandled rejection of the function's promise.
-      value.then(undefined, () => {});
-      call.reject(badOption('The function of a read must not be asynchronous: read the state, return, then await.'));
-    } else call.resolve(value);
+    if (!isThenable(value)) return () => call.resolve(value);
+    // Asynchronous functions are not allowed, because the state may change while they wait. This
+    // handler prevents an unhandled rejection of the function's promise.
+    value.then(undefined, () => {});
+    const error = 'The function of a read must not be asynchronous: read the state, return, then await.';
+    return () => call.reject(badOption(error));
   } catch (error) {
-    call.reject(error as Error);
+    return () => call.reject(error as Error);
   }
 }
 
@@ -99,15 +104,16 @@ export class ReadQueue {
   }
 
   add<T>(ticket: number, call: Call<T>, read: Read<T>, minIndex = 0): void {
-    this.#asked.set(ticket, this.#waiting(ticket, call, read, minIndex));
+    const serve = (at: AppliedPosition): void => runRead(call, read, at)();
+    this.#asked.set(ticket, this.#waiting(ticket, call, serve, minIndex));
   }
 
   /**
-   * Adds a local read. It runs as soon as the entries up to `minIndex` have been applied and no
-   * batch is in progress.
+   * Adds a read that no quorum has to confirm. `serve` runs as soon as the entries up to `index` have
+   * been applied and no batch is in progress.
    */
-  addLocal<T>(call: Call<T>, read: Read<T>, minIndex = 0): void {
-    this.#addConfirmed(this.#waiting(0, call, read, minIndex), minIndex);
+  addConfirmed<T>(call: Call<T>, serve: (at: AppliedPosition) => void, index: number): void {
+    this.#addConfirmed(this.#waiting(0, call, serve, index), index);
   }
 
   /** Records that a quorum has confirmed all reads with a number up to `ticket`. */
@@ -145,13 +151,13 @@ export class ReadQueue {
     this.#size = 0;
   }
 
-  #waiting<T>(ticket: number, call: Call<T>, read: Read<T>, minIndex: number): WaitingRead {
+  #waiting<T>(ticket: number, call: Call<T>, serve: WaitingRead['serve'], minIndex: number): WaitingRead {
     const waiting: WaitingRead = {
       ticket,
       index: undefined,
       isWaiting: true,
       minIndex,
-      serve: (at) => serveRead(call, read, at),
+      serve,
       fail: (error) => call.reject(error),
     };
     call.onGiveUp = (why): void => {

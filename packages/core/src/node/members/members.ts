@@ -12,9 +12,22 @@ import { refusalError } from '../calls/refusals.js';
 import { callOptions } from '../calls/limited.js';
 import type { CallOptions } from '../calls/calls.js';
 import type { Loop } from '../loop.js';
-import { badOption, type Names } from '../options.js';
+import { badOption, isWithin } from '../options.js';
+import { describe } from '../describe.js';
 import { leaderOf } from '../status.js';
-import { catchUp, type CatchUpProgress } from './catch-up.js';
+import { catchUp } from './catch-up.js';
+import {
+  catchUpOptions,
+  changeOptions,
+  leaseOptions,
+  raiseOptions,
+  reconcileOptions,
+  type CatchUpOptions,
+  type ChangeOptions,
+  type LeaseOptions,
+  type RaiseOptions,
+  type ReconcileOptions,
+} from './change-options.js';
 import { checkStep } from './check-step.js';
 import { stepsTo, type DesiredMember } from './reconcile.js';
 import {
@@ -27,43 +40,6 @@ import {
   unknownChange,
 } from './refusals.js';
 import { addressFault, serverInfo } from './server-info.js';
-
-/** Options for a membership change. */
-export interface ChangeOptions extends CallOptions {
-  /**
-   * The revision of the membership that the change is based on (`status().membership.revision`).
-   * The change is refused if the current membership has a different revision. Default: any
-   * revision.
-   */
-  readonly expected?: number | undefined;
-  /**
-   * Whether to make the change even if no majority of the new voters is currently responding.
-   * Default false.
-   */
-  readonly force?: boolean | undefined;
-}
-
-/** Options for a membership change that waits until a new server has received the log. */
-export interface CatchUpOptions extends ChangeOptions {
-  /** Called when the new server has acknowledged more of the log. */
-  readonly onProgress?: ((progress: CatchUpProgress) => void) | undefined;
-}
-
-export interface ReconcileOptions extends ChangeOptions {
-  /** Whether only to return the steps, without performing them. Default false. */
-  readonly dryRun?: boolean | undefined;
-}
-
-/**
- * Options for raising the feature level. There is no `force` option, because raising the level
- * requires every member.
- */
-export type RaiseOptions = Omit<ChangeOptions, 'force'>;
-
-const raiseOptions: Names<RaiseOptions> = { ...callOptions, expected: true };
-const changeOptions: Names<ChangeOptions> = { ...callOptions, expected: true, force: true };
-const catchUpOptions: Names<CatchUpOptions> = { ...changeOptions, onProgress: true };
-const reconcileOptions: Names<ReconcileOptions> = { ...changeOptions, dryRun: true };
 
 /**
  * A function that runs a call with the deadline and the abort signal of `options`. It rejects
@@ -144,6 +120,18 @@ export class Members {
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
     const { expected } = options;
     return this.#append(() => this.#raft.raiseLevel({ expected }), options, raiseOptions);
+  }
+
+  /**
+   * Sets the length of a leader's lease in milliseconds, from 50 to 3,600,000, or 0 to turn leases
+   * off. Needs feature level 2. A longer lease than the election timeout delays elections, and a
+   * lease shorter than two heartbeat intervals rarely holds.
+   */
+  setLease(leaseMs: number, options: LeaseOptions = {}): Promise<Membership> {
+    const { expected } = options;
+    const append = (): Position | ChangeRefusal | Error =>
+      refuseLease(leaseMs) ?? this.#raft.setLease(leaseMs, { expected });
+    return this.#append(append, options, leaseOptions);
   }
 
   /**
@@ -383,6 +371,11 @@ export class Members {
     if (membership === undefined) throw refusalError(this.#raft, 'notLeader', this.#situation);
     return membership;
   }
+}
+
+function refuseLease(leaseMs: unknown): Error | undefined {
+  if (leaseMs === 0 || (Number.isInteger(leaseMs) && isWithin(leaseMs, 50, 3_600_000))) return undefined;
+  return badOption(`leaseMs must be 0, or an integer from 50 to 3,600,000, not ${describe(leaseMs)}.`);
 }
 
 function learner(id: ServerId, info: string | ServerInfo): MembershipStep {

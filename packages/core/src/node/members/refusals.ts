@@ -45,6 +45,11 @@ export function changeRefused(raft: Raft, { refused, detail }: ChangeRefusal, si
         'KONTIKI_LEVEL',
         'The feature level of this cluster is 0, which cannot change the members. Upgrade every server, then raise the level.',
       );
+    case 'leaseLevel':
+      return error(
+        'KONTIKI_LEVEL',
+        `Leases need feature level 2, but this cluster has level ${detail}. Upgrade every server, then raise the level.`,
+      );
     case 'silent':
       return error(
         'KONTIKI_LEVEL',

@@ -14,6 +14,7 @@ export function onlyVoter(id: ServerId, info: Member, previous: Membership): Mem
   const membership = {
     ...membershipOf(servers, [], Math.max(LEVEL, previous.level)),
     revision: previous.revision + 1,
+    leaseMs: previous.leaseMs,
   };
   const fault = membershipFault(membership) ?? membershipOversize(membership) ?? addressFault(servers);
   if (fault !== undefined) throw badOption(`${id} cannot form a cluster: ${fault}.`);

@@ -148,8 +148,8 @@ export class Bounds {
 
   /** Whether timers may be checked too late in this world. */
   get #hasLateTurns(): boolean {
-    const { pauses, lateTimers, slowLoops, retimings } = this.#mix.strength;
-    return pauses + lateTimers + slowLoops + retimings > 0;
+    const { pauses, lateTimers, slowLoops, retimings, suspensions, clockSteps } = this.#mix.strength;
+    return pauses + lateTimers + slowLoops + retimings + suspensions + clockSteps > 0;
   }
 
   #bound(holds: boolean, broken: () => string): void {

@@ -10,7 +10,7 @@ import { quorumsOverlap } from '../memberships.js';
 import type { Invariant } from '../violation.js';
 
 /** The parts of a server that the checks use. */
-interface Observed {
+export interface Observed {
   readonly id: ServerId;
   readonly incarnation: number;
   readonly disk: {

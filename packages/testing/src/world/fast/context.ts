@@ -1,4 +1,5 @@
 import type { MembershipEntry, Message, ServerId } from '@kontiki/core';
+import type { Report } from '@kontiki/core/protocol';
 import type { Random } from '../../random.js';
 import type { Mix } from '../mix.js';
 import type { ModelNetwork } from '../network.js';
@@ -27,6 +28,9 @@ export interface ServerContext {
   readonly healed: boolean;
   /** Whether clients still send commands. */
   readonly writing: boolean;
-  /** Called when a leader steps down because its disk is full. */
-  readonly checkFullStepDown: (leader: { readonly id: ServerId; readonly disk: ModelDisk }) => void;
+  /** Checks the reports of a server's turn. */
+  readonly checkReports: (
+    server: { readonly id: ServerId; readonly disk: ModelDisk },
+    reports: readonly Report[],
+  ) => void;
 }

@@ -1,4 +1,4 @@
-import type { MembershipStep, ServerId } from '@kontiki/core';
+import type { MembershipStep, Position, ServerId } from '@kontiki/core';
 import type { Raft } from '@kontiki/core/protocol';
 import type { ServerContext } from './context.js';
 
@@ -7,31 +7,45 @@ export type Operation = (raft: Raft) => void;
 
 type World = Pick<ServerContext, 'checks' | 'trace'>;
 
-export function change(
-  { checks, trace }: World,
-  id: ServerId,
-  steps: readonly MembershipStep[],
-  force: boolean,
-): Operation {
-  return (raft) => {
-    if ('refused' in raft.changeMembership(steps, { force })) return;
-    checks.counts.changes += 1;
-    trace?.(`${id} changes the membership: ${JSON.stringify(raft.log.membership)}`);
-  };
-}
+/** The calls that operators make on a server. */
+export abstract class OperatedServer {
+  abstract readonly id: ServerId;
+  readonly #world: World;
 
-export function raiseLevel({ checks, trace }: World, id: ServerId): Operation {
-  return (raft) => {
-    if ('refused' in raft.raiseLevel()) return;
-    checks.counts.raises += 1;
-    trace?.(`${id} raises the level to ${raft.log.membership?.level}`);
-  };
-}
+  constructor(world: World) {
+    this.#world = world;
+  }
 
-export function transfer({ checks, trace }: World, id: ServerId, to: ServerId | undefined): Operation {
-  return (raft) => {
-    if (raft.transfer(to) !== undefined) return;
-    checks.counts.transfers += 1;
-    trace?.(`${id} hands over to ${raft.transferTarget}`);
-  };
+  /** Makes a call in the server's next turn. */
+  protected abstract operate(operation: Operation): void;
+
+  change(steps: readonly MembershipStep[], force: boolean): void {
+    this.#change('changes', (raft) => raft.changeMembership(steps, { force }));
+  }
+
+  raiseLevel(): void {
+    this.#change('raises', (raft) => raft.raiseLevel());
+  }
+
+  setLease(leaseMs: number): void {
+    this.#change('changes', (raft) => raft.setLease(leaseMs));
+  }
+
+  transfer(to: ServerId | undefined): void {
+    const { checks, trace } = this.#world;
+    this.operate((raft) => {
+      if (raft.transfer(to) !== undefined) return;
+      checks.counts.transfers += 1;
+      trace?.(`${this.id} hands over to ${raft.transferTarget}`);
+    });
+  }
+
+  #change(counted: 'changes' | 'raises', call: (raft: Raft) => Position | { readonly refused: string }): void {
+    const { checks, trace } = this.#world;
+    this.operate((raft) => {
+      if ('refused' in call(raft)) return;
+      checks.counts[counted] += 1;
+      trace?.(`${this.id} changes the membership: ${JSON.stringify(raft.log.membership)}`);
+    });
+  }
 }

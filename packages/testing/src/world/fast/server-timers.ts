@@ -12,6 +12,10 @@ export class ServerTimers {
   #life = 0;
   #rate = 1;
   #offset = 0;
+  /** The wall clock minus the monotonic clock at the time when the latter last ran. */
+  #wallOffset = 0;
+  /** The simulated time at which the monotonic clock stopped. Undefined while it runs. */
+  #stoppedAt: number | undefined;
   /** The simulated time at which the timer fires. The server's own clock may differ from it. */
   #timerAt = Infinity;
 
@@ -26,6 +30,7 @@ export class ServerTimers {
     this.#life += 1;
     this.#rate = drawRate(mix, random);
     this.#offset = random.between(0, 1e6);
+    this.#stoppedAt = undefined;
     this.#timerAt = Infinity;
   }
 
@@ -33,9 +38,40 @@ export class ServerTimers {
     this.#life += 1;
   }
 
-  /** The time on the server's own clock. */
+  /** The time on the server's own monotonic clock. */
   get now(): number {
-    return this.#offset + this.#world.schedule.now * this.#rate;
+    return this.#offset + (this.#stoppedAt ?? this.#world.schedule.now) * this.#rate;
+  }
+
+  /** The wall clock minus the monotonic clock. The wall clock also runs while the other is stopped. */
+  get wallOffset(): number {
+    return this.#wallOffset + this.#stoppedFor;
+  }
+
+  get #stoppedFor(): number {
+    const { schedule } = this.#world;
+    return (schedule.now - (this.#stoppedAt ?? schedule.now)) * this.#rate;
+  }
+
+  stopClock(): void {
+    this.#stoppedAt ??= this.#world.schedule.now;
+  }
+
+  resumeClock(): void {
+    const gap = this.#stoppedFor;
+    this.#stoppedAt = undefined;
+    this.#offset -= gap;
+    this.#wallOffset += gap;
+  }
+
+  /** Moves the monotonic clock forward. The wall clock stays correct. */
+  jump(span: number): void {
+    this.#offset += span;
+    this.#wallOffset -= span;
+  }
+
+  stepWall(span: number): void {
+    this.#wallOffset += span;
   }
 
   /** Runs a function after a delay, unless the process crashes first. */

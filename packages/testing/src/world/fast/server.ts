@@ -3,12 +3,11 @@ import {
   type Entry,
   type Membership,
   type MembershipAt,
-  type MembershipStep,
   type Message,
   type ServerId,
   type Timings,
 } from '@kontiki/core';
-import { RawNode, type PageRead, type Raft, type Report, type Turn } from '@kontiki/core/protocol';
+import { RawNode, type PageRead, type Raft, type Turn } from '@kontiki/core/protocol';
 import type { FaultTarget } from '../faults.js';
 import { levelOf, MAX_LEVEL, readAs } from '../levels.js';
 import type { ServerContext } from './context.js';
@@ -16,9 +15,11 @@ import { crashBetween } from './crash-between.js';
 import type { DiskCopy, ModelDisk } from './disk.js';
 import { Forwards } from './forwards.js';
 import { HeardLives } from './heard-lives.js';
+import { LeaseReads } from './lease-reads.js';
 import { ModelMachine } from './model-machine.js';
-import { change, raiseLevel, transfer, type Operation } from './operations.js';
+import { OperatedServer, type Operation } from './operations.js';
 import { QueuedCalls } from './queued-calls.js';
+import { sendMail } from './send-mail.js';
 import { ServerTimers } from './server-timers.js';
 import { StallCheck } from './stall-check.js';
 import { UnreadableCheck } from './unreadable-check.js';
@@ -28,7 +29,7 @@ import { WaitingProposals, WaitingReads } from './waiting.js';
  * A server of the fast world: a `RawNode` on a model disk and a model network. It can crash,
  * restart and pause. Its event loop, timers and state machine can be slow.
  */
-export class ModelServer implements FaultTarget {
+export class ModelServer extends OperatedServer implements FaultTarget {
   readonly id: ServerId;
   readonly disk: ModelDisk;
   readonly #world: ServerContext;
@@ -47,6 +48,7 @@ export class ModelServer implements FaultTarget {
   readonly #machine: ModelMachine;
   readonly proposals: WaitingProposals;
   readonly reads: WaitingReads;
+  readonly leaseReads: LeaseReads;
   readonly #forwards = new Forwards();
   readonly #calls: QueuedCalls;
   #isRetired = false;
@@ -61,6 +63,7 @@ export class ModelServer implements FaultTarget {
   #unreadable!: UnreadableCheck;
 
   constructor(id: ServerId, disk: ModelDisk, level: number, world: ServerContext) {
+    super(world);
     this.id = id;
     this.#level = level;
     this.disk = disk;
@@ -74,11 +77,15 @@ export class ModelServer implements FaultTarget {
     this.#timers = new ServerTimers(world, () => {
       if (!this.#paused) this.#turn();
     });
+    this.leaseReads = new LeaseReads(this, this.#timers, world.checks);
     this.#machine = new ModelMachine(world, disk, this.#timers, {
       raw: () => this.#raw,
       guarded: (step) => this.#guarded(step),
       onApplied: (raw, entries) => this.#onApplied(raw, entries),
-      onIdle: () => this.reads.serve(this.applied),
+      onIdle: () => {
+        this.reads.serve(this.applied);
+        this.leaseReads.serve();
+      },
     });
   }
 
@@ -132,8 +139,9 @@ export class ModelServer implements FaultTarget {
     const log = this.disk.open();
     const { id, incarnation, applied } = this;
     const { timings, limits } = mix;
-    const [now, life, level] = [this.#timers.now, this.disk.life, this.#level];
-    const start = { id, incarnation, timings, limits, random: random.next, now, log, life, applied, level };
+    const { now, wallOffset } = this.#timers;
+    const settings = { id, incarnation, timings, limits, random: random.next, level: this.#level };
+    const start = { ...settings, now, wallOffset, log, life: this.disk.life, applied };
     const raw = this.#guarded(() => new RawNode(start));
     if (raw === undefined) return;
     this.#raw = raw;
@@ -158,6 +166,7 @@ export class ModelServer implements FaultTarget {
     this.proposals.abandon();
     this.#forwards.abandon();
     this.reads.abandon();
+    this.leaseReads.abandon();
     this.disk.crash(kind);
     if (this.disk.isCopy) this.wipe();
   }
@@ -198,10 +207,26 @@ export class ModelServer implements FaultTarget {
     this.#paused = true;
   }
 
+  suspend(): void {
+    if (this.#raw === undefined) return;
+    this.#paused = true;
+    this.#timers.stopClock();
+  }
+
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    this.#timers.resumeClock();
+    this.leaseReads.resume();
     this.wake();
+  }
+
+  jump(span: number): void {
+    this.#timers.jump(span);
+  }
+
+  stepWall(span: number): void {
+    this.#timers.stepWall(span);
   }
 
   setFull(full: boolean): void {
@@ -212,12 +237,11 @@ export class ModelServer implements FaultTarget {
   }
 
   hang(): void {
-    this.#world.trace?.(`${this.id}: the disk stops answering`);
+    this.#world.trace?.(`${this.id}: the disk hangs`);
     this.disk.hang();
   }
 
   unhang(): void {
-    this.#world.trace?.(`${this.id}: the disk answers again`);
     this.disk.unhang();
   }
 
@@ -225,14 +249,6 @@ export class ModelServer implements FaultTarget {
     if (this.#raw === undefined) return;
     this.#raw.setTimings(timings);
     this.#stalls.retimed();
-  }
-
-  change(steps: readonly MembershipStep[], force: boolean): void {
-    this.#operate(change(this.#world, this.id, steps, force));
-  }
-
-  raiseLevel(): void {
-    this.#operate(raiseLevel(this.#world, this.id));
   }
 
   /**
@@ -245,11 +261,7 @@ export class ModelServer implements FaultTarget {
     this.#world.trace?.(`${this.id} gets a version of level ${this.#level}`);
   }
 
-  transfer(to: ServerId | undefined): void {
-    this.#operate(transfer(this.#world, this.id, to));
-  }
-
-  #operate(operation: Operation): void {
+  protected operate(operation: Operation): void {
     if (this.#raw === undefined) return;
     this.#calls.operate(operation);
     this.wake();
@@ -273,10 +285,14 @@ export class ModelServer implements FaultTarget {
     this.wake();
   }
 
-  read(): void {
+  read(floor?: number): void {
     if (this.#raw === undefined) return;
-    this.reads.add(this.#raw.read());
+    this.reads.add(this.#raw.read(), floor);
     this.wake();
+  }
+
+  readByLease(): void {
+    if (this.#raw !== undefined) this.leaseReads.start(this.#paused);
   }
 
   /**
@@ -305,11 +321,11 @@ export class ModelServer implements FaultTarget {
       const messagesFirst = !this.#world.random.chance(0.5);
       const { role } = raw.raft;
       this.#liveBefore = raw.raft.log.liveMemberships;
-      const { now } = this.#timers;
-      const turn = raw.turn(now, { messagesFirst, propose: this.#calls.make });
+      const { now, wallOffset } = this.#timers;
+      const turn = raw.turn(now, { messagesFirst, propose: this.#calls.make }, wallOffset);
       this.#stalls.turned(this.id, raw.raft, role, now, turn);
       this.#unreadable.turned(raw.raft, role);
-      if (turn.reports.some(isFullStepDown)) this.#world.checkFullStepDown(this);
+      this.#world.checkReports(this, turn.reports);
       this.#carryOut(raw, turn);
       if (this.#raw !== raw) return;
       this.#machine.apply();
@@ -341,11 +357,11 @@ export class ModelServer implements FaultTarget {
   #carryOut(raw: RawNode, turn: Turn): void {
     // Sends and writes may happen in either order, and a crash may come between the two.
     const sendsFirst = this.#world.random.chance(0.5);
-    if (sendsFirst) this.#send(turn);
+    if (sendsFirst) sendMail(this.#world, this, turn);
     else this.#write(raw, turn);
     if (crashBetween(this.#world, this)) return;
     if (sendsFirst) this.#write(raw, turn);
-    else this.#send(turn);
+    else sendMail(this.#world, this, turn);
     const { pageReads, reads, reports } = turn;
     for (const read of pageReads) this.#readPage(read);
     if (reads !== undefined) this.reads.confirm(reads);
@@ -367,17 +383,6 @@ export class ModelServer implements FaultTarget {
     });
   }
 
-  #send({ mail }: Turn): void {
-    const { network, bounds, checks } = this.#world;
-    for (const [to, messages] of mail.flatMap((some) => [...some])) {
-      bounds.mailed(this.id, this.raft?.role, messages.length);
-      for (const message of messages) {
-        checks.sent(this, to, message);
-        network.send(this.id, to, message);
-      }
-    }
-  }
-
   #readPage(read: PageRead): void {
     this.#timers.later(this.disk.readLatency, () => {
       this.#guarded(() => this.#raw?.pageRead(read, this.disk.read(read.from, read.to, read.maxBytes)));
@@ -392,8 +397,4 @@ export class ModelServer implements FaultTarget {
     raw.applied(this.applied);
     for (const entry of entries) this.proposals.settle(entry);
   }
-}
-
-function isFullStepDown(report: Report): boolean {
-  return report.kind === 'steppedDown' && report.reason === 'diskFull';
 }

@@ -65,8 +65,8 @@ export class WaitingReads {
     return this.#unconfirmed.length + this.#confirmed.length;
   }
 
-  add(ticket: number): void {
-    this.#unconfirmed.push({ ticket, floor: this.#checks.floor });
+  add(ticket: number, floor: number = this.#checks.floor): void {
+    this.#unconfirmed.push({ ticket, floor });
   }
 
   /**

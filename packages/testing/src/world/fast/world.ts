@@ -6,7 +6,7 @@ import {
   type ServerInfo,
   type StoreId,
 } from '@kontiki/core';
-import { LEVEL } from '@kontiki/core/protocol';
+import { LEVEL, type Report } from '@kontiki/core/protocol';
 import { Random } from '../../random.js';
 import { SPARES } from '../churn.js';
 import type { Counts } from '../counts.js';
@@ -16,6 +16,7 @@ import { Bounds } from './bounds.js';
 import { Checks } from './checks.js';
 import { Copies } from './copies.js';
 import { ModelDisk } from './disk.js';
+import { checkLeases } from './lease-reads.js';
 import { Faults } from '../faults.js';
 import { MAX_LEVEL } from '../levels.js';
 import { isQuorum } from '../memberships.js';
@@ -44,6 +45,7 @@ class World {
   healed = false;
   readonly #clients: Random;
   readonly #forwarders: Random;
+  readonly #leaseReaders: Random;
   readonly #faults: Faults;
   #hash = 0x811c9dc5;
   /** Whether clients still send commands. */
@@ -56,6 +58,7 @@ class World {
     this.random = new Random(seed, 'servers');
     this.#clients = new Random(seed, 'clients');
     this.#forwarders = new Random(seed, 'forwarders');
+    this.#leaseReaders = new Random(seed, 'lease readers');
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
     const checker = new InvariantChecker(new Set(invariants));
     this.bounds = new Bounds(checker, this.mix, () => this.schedule.now);
@@ -63,7 +66,10 @@ class World {
       checker,
       (_id, index, term) => this.#isOnQuorum(index, term),
       latestLogTime(this.schedule, this.mix),
-      (id) => this.#faults.onElected(this.#server(id)),
+      (id) => {
+        checkLeases(this.checks, this.servers);
+        this.#faults.onElected(this.#server(id));
+      },
     );
     const { servers, strength } = this.mix;
     const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
@@ -87,7 +93,8 @@ class World {
     this.#hash = Math.imul(this.#hash ^ value ^ (this.schedule.now * 1_000), 0x01000193);
   };
 
-  readonly checkFullStepDown = ({ id, disk }: Pick<ModelServer, 'id' | 'disk'>): void => {
+  readonly checkReports = ({ id, disk }: Pick<ModelServer, 'id' | 'disk'>, reports: readonly Report[]): void => {
+    if (!reports.some((report) => report.kind === 'steppedDown' && report.reason === 'diskFull')) return;
     const since = disk.fullSince ?? Infinity;
     const others = this.servers.filter((other) => other.id !== id);
     // A leader counts only reports of free space that arrive after its own disk became full.
@@ -115,6 +122,7 @@ class World {
     this.#faults.start();
     this.#write();
     this.#read();
+    if (this.mix.strength.leases > 0) this.#readByLease();
     this.#elapse(this.mix.seconds * 1_000);
     this.#heal();
   }
@@ -229,8 +237,9 @@ class World {
   }
 
   #allSettled(): void {
-    for (const { id, reads, proposals, applied } of this.#alive) {
-      this.checks.check('callsSettle', reads.count === 0, () => `${reads.count} reads at ${id} got no answer`);
+    for (const { id, reads, leaseReads, proposals, applied } of this.#alive) {
+      const waiting = reads.count + leaseReads.count;
+      this.checks.check('callsSettle', waiting === 0, () => `${waiting} reads at ${id} got no answer`);
       const settled = proposals.first > applied;
       this.checks.check(
         'callsSettle',
@@ -306,6 +315,16 @@ class World {
       const server = this.#clients.pick(this.servers);
       // Let a limited number of reads queue up while there is no leader.
       if (server.participates && server.reads.count < 100) server.read();
+    });
+  }
+
+  /** Sends lease reads to all servers that consider themselves leaders. */
+  #readByLease(): void {
+    this.schedule.after(this.#leaseReaders.between(0, this.mix.timings.election / 2), () => {
+      if (!this.writing) return;
+      this.#readByLease();
+      checkLeases(this.checks, this.servers);
+      for (const server of this.servers) if (server.leads && server.leaseReads.count < 100) server.readByLease();
     });
   }
 

@@ -1,5 +1,5 @@
 import type { ServerId } from '@kontiki/core';
-import type { Random } from '../../random.js';
+import { Random } from '../../random.js';
 import type { Workload } from '../../workload/workload.js';
 import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
@@ -9,6 +9,7 @@ import type { NodeServer } from './server.js';
 
 /** The parts of a world that clients use. */
 interface ClientContext {
+  readonly seed: number;
   /** Whether all injected faults have ended. */
   readonly healed: boolean;
   readonly schedule: Schedule;
@@ -26,6 +27,7 @@ interface ClientContext {
 export class Clients {
   readonly #world: ClientContext;
   readonly #random: Random;
+  readonly #leaseReaders: Random;
   #running = true;
   #requests: number;
   /** Number of request starts and ends so far. It serves as a clock that orders these events. */
@@ -35,6 +37,7 @@ export class Clients {
   constructor(world: ClientContext, random: Random, requests = 0) {
     this.#world = world;
     this.#random = random;
+    this.#leaseReaders = new Random(world.seed, 'lease readers');
     this.#requests = requests;
   }
 
@@ -76,7 +79,9 @@ export class Clients {
     const { floor } = checks.freshness;
     const timeout = random.chance(0.2) ? random.between(20, 500) : 3_000;
     const forward = random.chance(0.5);
-    server.request(request, { timeout, forward }, (outcome) => {
+    const byLease = this.#world.mix.strength.leases > 0 && this.#leaseReaders.chance(0.7);
+    const consistency = byLease ? 'lease' : 'linearizable';
+    server.request(request, { timeout, forward, consistency }, (outcome) => {
       if (outcome.kind === 'done' || outcome.kind === 'read')
         checks.invariants.check(
           'oneEpochServes',

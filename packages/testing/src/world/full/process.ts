@@ -20,6 +20,10 @@ export class Process implements Clock {
   readonly #schedule: Schedule;
   readonly #pace: Pace;
   #offset: number;
+  /** The wall clock minus the monotonic clock at the time when the latter last ran. */
+  #wallOffset = 0;
+  /** The simulated time at which the machine was suspended. Undefined while it runs. */
+  #suspendedAt: number | undefined;
   #dead = false;
   #paused = false;
   /** Callbacks waiting for the process to resume, oldest first. */
@@ -46,16 +50,31 @@ export class Process implements Clock {
     this.#paused = true;
   }
 
+  /** Pauses the process and stops its monotonic clock. */
+  suspend(): void {
+    this.pause();
+    this.#suspendedAt ??= this.#schedule.now;
+  }
+
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    const gap = this.#suspendedFor;
+    this.#suspendedAt = undefined;
+    this.#offset -= gap;
+    this.#wallOffset += gap;
     // Each callback is a separate event, so that its promises settle before the next callback runs.
     for (const run of this.#waiting.splice(0)) this.after(0, run);
   }
 
-  /** Moves the clock forward by `span` milliseconds. */
+  /** Moves the monotonic clock forward by `span` milliseconds. The wall clock stays correct. */
   jump(span: number): void {
     this.#offset += span;
+    this.#wallOffset -= span;
+  }
+
+  stepWall(span: number): void {
+    this.#wallOffset += span;
   }
 
   // ---- calls into the process
@@ -82,7 +101,16 @@ export class Process implements Clock {
   // ---- Clock
 
   now(): number {
-    return this.#offset + this.#schedule.now * this.#pace.rate;
+    return this.#offset + (this.#suspendedAt ?? this.#schedule.now) * this.#pace.rate;
+  }
+
+  wall(): number {
+    return this.now() + this.#wallOffset + this.#suspendedFor;
+  }
+
+  /** The time for which the machine has been suspended, on its own clock; 0 while it runs. */
+  get #suspendedFor(): number {
+    return (this.#schedule.now - (this.#suspendedAt ?? this.#schedule.now)) * this.#pace.rate;
   }
 
   defer(callback: () => void): void {

@@ -1,5 +1,6 @@
-import { SessionClient, type ProposeOptions, type RaftNode, type StateMachine } from '@kontiki/core';
+import { SessionClient, type ProposeOptions, type RaftNode, type ReadOptions, type StateMachine } from '@kontiki/core';
 import type { Request } from '../../workload/workload.js';
+import type { Counts } from '../counts.js';
 import { ignoreViolation } from '../violation.js';
 import { outcomeOf, type RequestOutcome } from './outcome.js';
 import type { Process } from './process.js';
@@ -8,11 +9,15 @@ import type { WatchedMachine } from './watched-machine.js';
 /** Limits that are so low that sessions end, and that results are dropped. */
 const SESSION_LIMITS = { ttl: 5_000, sessions: 12, resultBytes: 700 };
 
+/** The options of a request, which may be a proposal or a read. */
+export type RequestOptions = ProposeOptions & Pick<ReadOptions, 'consistency'>;
+
 /** The parts of a server that answer requests. They are undefined while the server is down. */
 interface Answerer {
   readonly process: Process | undefined;
   readonly node: RaftNode | undefined;
   readonly machine: WatchedMachine<StateMachine> | undefined;
+  readonly checks: { readonly counts: Counts };
 }
 
 /** The requests that clients have sent to one server. Every request gets exactly one outcome. */
@@ -58,7 +63,7 @@ export class Requests {
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
   send(
     request: Request<StateMachine, unknown>,
-    options: ProposeOptions,
+    { consistency, ...options }: RequestOptions,
     onEnd: (outcome: RequestOutcome) => void,
   ): void {
     let open = true;
@@ -99,12 +104,13 @@ export class Requests {
         command.fill(0xa5);
         proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {
+        if (consistency === 'lease' && node.status().holdsLease) this.#server.checks.counts.leaseReads += 1;
         const read = (): RequestOutcome => ({
           kind: 'read',
           through: machine.through,
           answer: request.read?.(machine.inner),
         });
-        node.read(read, { timeout: options.timeout }).then(end, failed);
+        node.read(read, { timeout: options.timeout, consistency }).then(end, failed);
       }
     });
   }

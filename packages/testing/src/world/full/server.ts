@@ -4,8 +4,6 @@ import {
   type Clock,
   type LogState,
   type Membership,
-  type MembershipStep,
-  type ProposeOptions,
   type ServerId,
   type StateMachine,
   type Timings,
@@ -21,9 +19,10 @@ import type { NodeChecks } from './checks.js';
 import type { NodeContext } from './context.js';
 import { Disks } from './disks.js';
 import { frozenClock, readStores, type DurableState } from './durable-state.js';
+import { OperatedNode } from './operated-node.js';
 import type { RequestOutcome } from './outcome.js';
 import { Process } from './process.js';
-import { Requests } from './requests.js';
+import { Requests, type RequestOptions } from './requests.js';
 import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { isUnusable } from './unusable.js';
@@ -34,7 +33,7 @@ import { WatchedMachine } from './watched-machine.js';
  * `Process`, which can be paused and killed. Its log and state machine are wrapped so that the
  * checks can observe all calls.
  */
-export class NodeServer implements FaultTarget {
+export class NodeServer extends OperatedNode implements FaultTarget {
   readonly id: ServerId;
   /**
    * Contents of the server's log. After the server has lost its disk, these are the contents before
@@ -64,6 +63,7 @@ export class NodeServer implements FaultTarget {
   readonly #requests: Requests;
 
   constructor(id: ServerId, world: NodeContext, random: Random) {
+    super();
     this.id = id;
     this.#world = world;
     this.checks = world.checks;
@@ -292,22 +292,8 @@ export class NodeServer implements FaultTarget {
     );
   }
 
-  change(steps: readonly MembershipStep[], force: boolean): void {
-    this.#operate(async ({ members }) => {
-      await members.change(steps, { force });
-      this.checks.counts.changes += 1;
-    });
-  }
-
-  transfer(to: ServerId | undefined): void {
-    this.#operate(async ({ members }) => {
-      await members.transferLeadership(to);
-      this.checks.counts.transfers += 1;
-    });
-  }
-
   /** Makes a call that the node may refuse, or that may fail because the node stops. */
-  #operate(call: (node: RaftNode) => Promise<void>): void {
+  protected operate(call: (node: RaftNode) => Promise<void>): void {
     const { node } = this;
     if (node === undefined) return;
     this.process?.enter(() => {
@@ -348,6 +334,10 @@ export class NodeServer implements FaultTarget {
     this.process?.pause();
   }
 
+  suspend(): void {
+    this.process?.suspend();
+  }
+
   resume(): void {
     this.process?.resume();
   }
@@ -355,6 +345,10 @@ export class NodeServer implements FaultTarget {
   jump(span: number): void {
     this.#world.trace?.(`${this.id}: the clock jumps forward by ${Math.round(span)} ms`);
     this.process?.jump(span);
+  }
+
+  stepWall(span: number): void {
+    this.process?.stepWall(span);
   }
 
   setFull(full: boolean): void {
@@ -391,7 +385,7 @@ export class NodeServer implements FaultTarget {
   /** Sends a request to the node. Calls `onEnd` once with the outcome. */
   request(
     request: Request<StateMachine, unknown>,
-    options: ProposeOptions,
+    options: RequestOptions,
     onEnd: (outcome: RequestOutcome) => void,
   ): void {
     this.#requests.send(request, options, onEnd);
