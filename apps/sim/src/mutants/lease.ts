@@ -91,7 +91,7 @@ export const protocolMutants: readonly Mutant[] = [
     replace: 'return this.eligible;',
   },
   {
-    name: 'a server adopts a higher term and votes within the lease',
+    name: 'a server votes at any time within the lease',
     file: 'protocol/raft-server.ts',
     find: 'return !this.#promise.holds(this.#longestLease);',
     replace: 'return true;',
