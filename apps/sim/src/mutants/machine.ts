@@ -55,8 +55,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the next batch is applied before a snapshot has read the state',
     file: 'machine/chunk-reader.ts',
-    find: 'const first = await iterator.next();\n  try {\n    yield head;',
-    replace: 'yield head;\n  const first = await iterator.next();\n  try {',
+    find: 'const first = await iterator.next();\n  try {\n    yield* parts;',
+    replace: 'yield* parts;\n  const first = await iterator.next();\n  try {',
     rare: found(REPLICA),
   },
   {

@@ -31,6 +31,11 @@ export class ChunkReader {
     return taken;
   }
 
+  /** Ends the stream, whether or not all of it was read. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
   /** Returns the rest of the stream, after `unread`: bytes that were taken but belong to the rest. */
   async *rest(unread: Uint8Array = new Uint8Array(0)): AsyncGenerator<Uint8Array> {
     if (unread.length > 0) yield unread;
@@ -40,15 +45,18 @@ export class ChunkReader {
 }
 
 /**
- * Yields `head` and then `chunks`. Reads the first chunk before it yields the head. A state machine
+ * Yields `parts` and then `chunks`. Reads the first chunk before it yields the parts. A state machine
  * captures its state when its first chunk is read, and the node applies the next batch as soon as
- * it has received the head.
+ * it has received the first part.
  */
-export async function* withHead(head: Uint8Array, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* inFront(
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
   const first = await iterator.next();
   try {
-    yield head;
+    yield* parts;
     if (first.done !== true) yield first.value;
     yield* { [Symbol.asyncIterator]: () => iterator };
   } finally {

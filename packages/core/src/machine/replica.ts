@@ -3,7 +3,7 @@ import { SystemClock } from '../node/system-clock.js';
 import { isThenable } from '../node/thenable.js';
 import type { Clock } from '../ports/clock.js';
 import type { ApplyBatch, StateMachine } from '../ports/state-machine.js';
-import { withHead } from './chunk-reader.js';
+import { inFront } from './chunk-reader.js';
 import { isCommandError } from './command-error.js';
 import type { Behavior, CommandContext, Definition } from './definition.js';
 import type { Outcome } from './outcome.js';
@@ -71,7 +71,7 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     const head = encodeHead(this.raised);
     if (this.#raised === undefined) return yield head;
     const { snapshot } = this.#raised;
-    yield* withHead(head, snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock));
+    yield* inFront([head], snapshot?.write(this.#state) ?? encodeState(this.#state, this.#clock));
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -52,7 +52,10 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     limits: CallOptions = {},
   ): Promise<TypedNode<D>> {
     const replica = new Replica(options.machine, options.clock);
-    const raft = await RaftNode.open({ ...options, machine: new SessionMachine(replica, outcomes) }, limits);
+    const raft = await RaftNode.open(
+      { ...options, machine: new SessionMachine(replica, outcomes, options.clock) },
+      limits,
+    );
     try {
       const { committed } = raft.status();
       while (raft.status().applied < committed) await raft.once('apply', limits);

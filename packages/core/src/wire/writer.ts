@@ -1,3 +1,4 @@
+import { KontikiError } from '../errors.js';
 import { invariant } from '../invariant.js';
 import { encodeUtf8 } from './utf8.js';
 
@@ -81,6 +82,7 @@ export class Writer {
   /** Overwrites the 32-bit number at an offset that has been written before. */
   u32At(at: number, value: number): void {
     const { bytes } = this;
+    if (at + 4 > bytes.length) throw tooSmall(at, 4, bytes.length);
     // An assignment to an element keeps the lowest eight bits.
     bytes[at] = value;
     bytes[at + 1] = value >>> 8;
@@ -92,7 +94,14 @@ export class Writer {
   #take(length: number): number {
     const at = this.#at;
     this.#at = at + length;
-    invariant(this.#at <= this.bytes.length, () => `${length} bytes do not fit at ${at} of ${this.bytes.length}`);
+    if (this.#at > this.bytes.length) throw tooSmall(at, length, this.bytes.length);
     return at;
   }
+}
+
+function tooSmall(at: number, length: number, size: number): KontikiError {
+  return new KontikiError(
+    'KONTIKI_INVARIANT',
+    `${length} bytes do not fit at byte ${at} of ${size}. This is a bug in the caller.`,
+  );
 }

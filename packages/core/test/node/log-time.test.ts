@@ -49,6 +49,19 @@ it('log time continues after a restart whose log holds only a snapshot, without 
   expect(await timeOf(again)).toBeLessThan(before + 5_000);
 });
 
+it('a restarted server knows the log time of its snapshot before any entry arrives', async () => {
+  await cluster(['a', 'b']);
+  await nodes.clock.elapse(10_000);
+  await write(1);
+  await nodes.clock.elapse(1_000);
+  const { time } = (await runToEnd(nodes.get('a').snapshot())) as { time?: number };
+  for (const one of nodes.nodes.values()) await runToEnd(one.close(atOnce));
+  // Without the other voter, the server has no leader, so no new entry arrives.
+  const again = await open('a', { snapshotPolicy: onDemand });
+  expect(time).toBeGreaterThan(9_000);
+  expect(await again.read((at) => at.time, { consistency: 'local' })).toBe(time);
+});
+
 it('log time continues on a leader that has received a snapshot', async () => {
   const node = await cluster(['a']);
   await nodes.clock.elapse(10_000);

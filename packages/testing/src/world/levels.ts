@@ -77,8 +77,8 @@ export class Levels {
 
   /** Called when a server appends an entry under a membership of feature level `level`. */
   stamps(id: ServerId, { index, time }: Entry, level: number): void {
-    const holds = time === undefined || level >= STAMPED_LEVEL;
-    this.#check(holds, () => `${id} appends entry ${index} with a log time at level ${level}`);
+    const holds = (time !== undefined) === level >= STAMPED_LEVEL;
+    this.#check(holds, () => `${id} appends entry ${index} with the log time ${time} at level ${level}`);
   }
 
   #check(holds: boolean, broken: () => string): void {

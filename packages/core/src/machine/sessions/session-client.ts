@@ -3,7 +3,7 @@ import { STAMPED_LEVEL } from '../../log/log-clock.js';
 import { throwIfAborted, type CallOptions } from '../../node/calls/calls.js';
 import { refuseOptions, unlessAborted } from '../../node/calls/limited.js';
 import { proposeOptions, type Applied, type ProposeOptions } from '../../node/calls/proposal.js';
-import { badOption, DEFAULT_TIMEOUT, refuseNames, type Names } from '../../node/options.js';
+import { badOption, DEFAULT_TIMEOUT, isDuration, refuseNames, type Names } from '../../node/options.js';
 import { describe } from '../../node/describe.js';
 import { drawNumber } from '../../node/start/count-start.js';
 import { SystemClock } from '../../node/system-clock.js';
@@ -42,8 +42,8 @@ export interface SessionClientOptions<Result> {
   readonly timeout?: number | undefined;
   /** The limits of the sessions that this client opens. They are part of the log. */
   readonly limits?: Partial<SessionLimits> | undefined;
-  /** Measures the deadlines. Default: the clock of this machine. */
-  readonly clock?: Pick<Clock, 'now'> | undefined;
+  /** Measures deadlines and pauses. Default: the clock of this machine. */
+  readonly clock?: Pick<Clock, 'now' | 'timer'> | undefined;
   /** Returns uniformly distributed numbers in [0, 1). Default: `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
@@ -62,9 +62,13 @@ function refuseLimits({ retryMs, timeout, limits }: SessionClientOptions<unknown
   const { ttl, sessions, resultBytes, ...more } = { ...defaultSessionLimits, ...limits };
   const unknown = refuseNames('limits', more, {});
   if (unknown !== undefined) return unknown;
-  const numbers = Object.entries({ retryMs, timeout, ttl, sessions, resultBytes });
-  const wrong = numbers.find(([, value]) => value !== undefined && !(Number.isSafeInteger(value) && value > 0));
-  return wrong && badOption(`${wrong[0]} must be an integer above 0, not ${describe(wrong[1])}.`);
+  for (const [name, value] of Object.entries({ retryMs, timeout }))
+    if (value !== undefined && !isDuration(value))
+      return badOption(`${name} must be a finite number of milliseconds above 0, not ${describe(value)}.`);
+  for (const [name, value] of Object.entries({ ttl, sessions, resultBytes }))
+    if (!(Number.isSafeInteger(value) && value > 0))
+      return badOption(`${name} must be an integer above 0, not ${describe(value)}.`);
+  return undefined;
 }
 
 /** The place of a command in the session of a client outside this process. */
@@ -82,6 +86,9 @@ export interface SessionOptions extends ProposeOptions {
 
 const sessionOptions: Names<SessionOptions> = { ...proposeOptions, session: true };
 const noOptions: SessionOptions = {};
+
+/** The longest wait for the outcome of one attempt, as a multiple of the first one. */
+const MAX_PATIENCE = 16;
 
 /** An open session, and its commands that have no outcome yet. */
 interface Session {
@@ -106,7 +113,7 @@ export class SessionClient<Result> {
   readonly #retryMs: number;
   readonly #timeout: number;
   readonly #limits: SessionLimits;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #clock: Pick<Clock, 'now' | 'timer'>;
   readonly #random: () => number;
   #sessions: Session[] = [];
   #opening: Promise<void> | undefined;
@@ -133,12 +140,21 @@ export class SessionClient<Result> {
    */
   propose(command: Uint8Array, options?: SessionOptions): Promise<Applied<Result>> {
     if (!(command instanceof Uint8Array)) return Promise.reject(badOption('A command must be a Uint8Array.'));
-    const record = new Uint8Array(CALL_HEAD + command.length);
-    record.set(command, CALL_HEAD);
-    return this.proposeRecord(record, options);
+    try {
+      const record = new Uint8Array(CALL_HEAD + command.length);
+      record.set(command, CALL_HEAD);
+      return this.proposeRecord(record, options);
+    } catch {
+      return Promise.reject(
+        badOption('The memory of this command was transferred. Propose a command before you transfer it.'),
+      );
+    }
   }
 
-  /** Proposes a command like `propose`. The command follows `CALL_HEAD` free bytes in `record`. */
+  /**
+   * Proposes a command like `propose`, without a copy. For `TypedNode`: the command follows
+   * `CALL_HEAD` free bytes in `record`, which are overwritten.
+   */
   proposeRecord(record: Uint8Array, given: SessionOptions = noOptions): Promise<Applied<Result>> {
     const refused =
       given === noOptions ? undefined : (refuseOptions(given, sessionOptions) ?? refuseCall(given.session));
@@ -147,6 +163,8 @@ export class SessionClient<Result> {
     if (this.#node.level < STAMPED_LEVEL) {
       // Without the session, a retry on another server would be applied again.
       if (typeof session === 'object') return Promise.reject(levelTooLow());
+      // If the level rises meanwhile, the servers would mistake such a command for a session record.
+      if (plainRecord(record).length > record.length - CALL_HEAD) return Promise.reject(levelTooLow());
       return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
     }
     if (session === false) return this.#node.propose(plainRecord(record), options).then(accepted);
@@ -173,7 +191,9 @@ export class SessionClient<Result> {
   async #propose(record: Uint8Array, options: ProposeOptions): Promise<Applied<Result>> {
     const [node, clock] = [this.#node, this.#clock];
     const deadline = clock.now() + (options.timeout ?? this.#timeout);
-    for (;;) {
+    for (let attempts = 0; ; attempts += 1) {
+      if (attempts > 0) throwIfAborted(options.signal);
+      if (attempts > 0 && clock.now() >= deadline) throw timedOut();
       const session = this.#withRoom();
       if (session === undefined) {
         await this.#makeRoom(deadline, options);
@@ -183,7 +203,7 @@ export class SessionClient<Result> {
       session.open.add(sequence);
       let unknown: KontikiError | undefined;
       try {
-        for (let patience = this.#retryMs; ; patience *= 2) {
+        for (let patience = this.#retryMs; ; patience = Math.min(2 * patience, MAX_PATIENCE * this.#retryMs)) {
           writeCallHead(record, session.id, sequence, settledOf(session));
           const timeout = Math.max(1, Math.min(patience, deadline - clock.now()));
           try {
@@ -195,7 +215,13 @@ export class SessionClient<Result> {
             break;
           } catch (error) {
             if (isKontikiError(error, 'KONTIKI_UNKNOWN_OUTCOME')) unknown = error;
-            if (isWorthRetrying(error) && !this.#hasEnded(deadline, options)) continue;
+            const canContinue = !this.#hasEnded(deadline, options);
+            if (isWorthRetrying(error) && canContinue) continue;
+            // An earlier attempt may still be applied, so its outcome is worth waiting for.
+            if (unknown !== undefined && isPassing(error) && canContinue) {
+              await this.#wait(Math.min(patience / 4, deadline - clock.now()));
+              continue;
+            }
             const isCertain = unknown === undefined || isKontikiError(error, 'KONTIKI_RESULT_LOST');
             throw isCertain || error === unknown ? error : unknownOutcome(unknown as KontikiError, error);
           }
@@ -217,14 +243,28 @@ export class SessionClient<Result> {
     if (this.#opening === undefined) {
       this.#opening = this.#open(deadline, options).finally(() => (this.#opening = undefined));
       return this.#opening.catch((error: unknown) => {
-        if (!isWorthRetrying(error) || this.#hasEnded(deadline, options)) throw error;
+        throwIfAborted(options.signal);
+        if (!isWorthRetrying(error)) throw error;
       });
     }
     // If the call that opens the session gives up, this call tries again.
     const opened = this.#opening.then(ignore, ignore);
-    await (options.signal === undefined ? opened : unlessAborted(opened, options.signal).catch(ignore));
+    const waited = this.#wait(deadline - this.#clock.now(), opened);
+    await (options.signal === undefined ? waited : unlessAborted(waited, options.signal).catch(ignore));
     throwIfAborted(options.signal);
-    if (this.#hasEnded(deadline, options)) throw timedOut();
+  }
+
+  /** Resolves after a time, or when `earlier` does. */
+  #wait(milliseconds: number, earlier?: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.close();
+        resolve();
+      };
+      const timer = this.#clock.timer(end);
+      timer.set(this.#clock.now() + milliseconds);
+      void earlier?.then(end);
+    });
   }
 
   #hasEnded(deadline: number, { signal }: CallOptions): boolean {
@@ -255,6 +295,12 @@ function refuseCall(given: unknown): KontikiError | undefined {
 /** Returns whether a later attempt may succeed, although nothing has changed. */
 function isWorthRetrying(error: unknown): boolean {
   const codes = ['KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_TIMEOUT', 'KONTIKI_REPLACED'] as const;
+  return codes.some((code) => isKontikiError(error, code));
+}
+
+/** Returns whether a refusal may end soon without any action of the caller. */
+function isPassing(error: unknown): boolean {
+  const codes = ['KONTIKI_OVERLOADED', 'KONTIKI_TRANSFERRING', 'KONTIKI_NOT_LEADER', 'KONTIKI_DISK_FULL'] as const;
   return codes.some((code) => isKontikiError(error, code));
 }
 

@@ -3,23 +3,34 @@ import type { CommandEntry } from '../../log/entry.js';
 import { faultOf } from '../../node/apply/result-fault.js';
 import { badOption } from '../../node/options.js';
 import { isThenable } from '../../node/thenable.js';
+import { SystemClock } from '../../node/system-clock.js';
+import type { Clock } from '../../ports/clock.js';
 import type { ApplyBatch, RestorePoint, StateMachine } from '../../ports/state-machine.js';
-import { Reader, Writer } from '../../wire/index.js';
-import { ChunkReader, withHead } from '../chunk-reader.js';
-import { foreign } from '../snapshot-head.js';
+import { Reader } from '../../wire/index.js';
+import { ChunkReader, inFront } from '../chunk-reader.js';
 import { decodeSessionRecord, type SessionRecord } from './record.js';
 import { plainResults, type ResultCodec } from './results.js';
+import { MAGIC, readSessions, writeSessions } from './session-snapshot.js';
 import { DROPPED, SessionTable, type Admission } from './session-table.js';
 
 /** The result of a session record that did not reach the state machine. */
 export interface Refused {
-  readonly refused: true;
   readonly error: KontikiError;
+}
+
+/**
+ * The symbol that marks refusals. Results of the application cannot be mistaken for them, and other
+ * copies of this package recognize them.
+ */
+const BRAND: symbol = Symbol.for('kontiki.refused');
+
+export function refusal(error: KontikiError): Refused {
+  return Object.defineProperty({ error }, BRAND, { value: true });
 }
 
 /** Returns whether a result comes from the sessions rather than from the state machine. */
 export function isRefused(result: unknown): result is Refused {
-  return (result as Partial<Refused> | null | undefined)?.refused === true;
+  return typeof result === 'object' && result !== null && BRAND in result;
 }
 
 /** A command as the wrapped state machine receives it. */
@@ -27,11 +38,6 @@ export interface SessionEntry extends CommandEntry {
   /** The number of the client's session; undefined if the command has none. */
   readonly session?: number | undefined;
 }
-
-/** The first bytes of a snapshot with sessions, and the version of its format. */
-const MAGIC = 0x5345_534b;
-const VERSION = 1;
-const HEAD = 16;
 
 /** The place of an entry's result, and how to find the result after the batch has been applied. */
 interface Step<Result> {
@@ -55,15 +61,24 @@ interface Step<Result> {
 export class SessionMachine<Result> implements StateMachine<Result | Refused> {
   readonly #machine: StateMachine<Result>;
   readonly #results: ResultCodec<Result>;
+  readonly #clock: Pick<Clock, 'now' | 'defer'>;
   #table = new SessionTable();
   snapshot?: () => AsyncIterable<Uint8Array>;
 
-  /** Throws `KONTIKI_BAD_OPTION` if the machine stores its own state, because sessions would be lost. */
-  constructor(machine: StateMachine<Result>, results: ResultCodec<Result> = plainResults as ResultCodec<Result>) {
+  /**
+   * `clock` determines when the encoding of many sessions yields to other work. Throws
+   * `KONTIKI_BAD_OPTION` if the machine stores its own state, because sessions would be lost.
+   */
+  constructor(
+    machine: StateMachine<Result>,
+    results: ResultCodec<Result> = plainResults as ResultCodec<Result>,
+    clock: Pick<Clock, 'now' | 'defer'> = new SystemClock(),
+  ) {
     if (machine.open !== undefined)
       throw badOption('A state machine with sessions cannot store its own state: remove its method open.');
     this.#machine = machine;
     this.#results = results;
+    this.#clock = clock;
     if (machine.snapshot !== undefined) this.snapshot = (): AsyncIterable<Uint8Array> => this.#snapshot();
   }
 
@@ -94,11 +109,15 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
 
   async restore(chunks: AsyncIterable<Uint8Array>, at: RestorePoint): Promise<void> {
     const stream = new ChunkReader(chunks);
-    const head = await stream.take(HEAD);
-    const hasSessions = head.length === HEAD && new Reader(head).u32() === MAGIC;
-    const table = hasSessions ? await readTable(head, stream) : new SessionTable();
-    await this.#machine.restore?.(stream.rest(hasSessions ? undefined : head), at);
-    this.#table = table;
+    try {
+      const start = await stream.take(4);
+      const hasSessions = start.length === 4 && new Reader(start).u32() === MAGIC;
+      const table = hasSessions ? await readSessions(stream, this.#clock) : new SessionTable();
+      await this.#machine.restore?.(stream.rest(hasSessions ? undefined : start), at);
+      this.#table = table;
+    } finally {
+      await stream.close();
+    }
   }
 
   async *#snapshot(): AsyncGenerator<Uint8Array> {
@@ -106,13 +125,7 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     // Before the first session, an earlier version of the program may still have to read the
     // snapshot.
     if (this.#table.isUnused) return yield* state;
-    const table = this.#table.encode();
-    const writer = new Writer(HEAD + table.length);
-    writer.u32(MAGIC);
-    writer.u32(VERSION);
-    writer.u53(table.length);
-    writer.raw(table);
-    yield* withHead(writer.bytes, state);
+    yield* inFront(writeSessions(this.#table.copy(), this.#clock), state);
   }
 
   /** The first pass over an entry. Adds its command to `commands` if the machine must apply it. */
@@ -166,39 +179,25 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
 
   #recall(admission: Admission): Result | Refused {
     const kept = this.#table.recall(admission);
-    if (kept !== DROPPED) return this.#results.decode(kept);
-    const text = `Command ${admission.sequence} of session ${admission.session.id} was applied once, but its result was too large to keep. Read the state instead.`;
-    return { refused: true, error: new KontikiError('KONTIKI_RESULT_LOST', text) };
-  }
-}
-
-async function readTable(head: Uint8Array, stream: ChunkReader): Promise<SessionTable> {
-  const reader = new Reader(head);
-  reader.u32();
-  const version = reader.u32();
-  if (version !== VERSION) throw foreign(`has sessions of format ${version}, not ${VERSION}`);
-  const bytes = await stream.take(decoded(() => reader.u53()));
-  return decoded(() => SessionTable.decode(bytes));
-}
-
-/** Returns what a decoder returns. Any error means that the sessions cannot be decoded. */
-function decoded<T>(decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    throw foreign('has sessions that cannot be decoded', error);
+    const text = `Command ${admission.sequence} of session ${admission.session.id} was applied once, but its result could not be kept. Read the state instead.`;
+    if (kept === DROPPED) return refusal(new KontikiError('KONTIKI_RESULT_LOST', text));
+    try {
+      return this.#results.decode(kept);
+    } catch (error) {
+      // A later version of the program may have another codec. An exception would stop every server.
+      return refusal(new KontikiError('KONTIKI_RESULT_LOST', text, { cause: error }));
+    }
   }
 }
 
 function refused(code: ErrorCode, text: string, cause?: unknown): Step<never> {
-  const error = new KontikiError(code, text, { cause });
-  return { at: -1, admission: undefined, result: { refused: true, error } };
+  return { at: -1, admission: undefined, result: refusal(new KontikiError(code, text, { cause })) };
 }
 
 function refusedCall({ sequence, settled, session }: Admission): Refused {
   const why = sequence <= settled ? `its client has settled ${settled}` : `only ${settled} is settled`;
   const text = `Command ${sequence} of session ${session.id} was refused, because ${why}. This attempt changed nothing.`;
-  return { refused: true, error: new KontikiError('KONTIKI_BAD_INPUT', text) };
+  return refusal(new KontikiError('KONTIKI_BAD_INPUT', text));
 }
 
 function ended(session: number): string {

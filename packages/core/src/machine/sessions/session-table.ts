@@ -1,4 +1,3 @@
-import { protocolError, Reader, Writer } from '../../wire/index.js';
 import type { CallRecord, OpenRecord } from './record.js';
 
 /**
@@ -13,10 +12,10 @@ export const DROPPED: unique symbol = Symbol('dropped');
 /** Marks a command whose result is not known yet, because its batch is being applied. */
 const PENDING: unique symbol = Symbol('pending');
 
-type Kept = string | typeof DROPPED | typeof PENDING;
+export type Kept = string | typeof DROPPED | typeof PENDING;
 
 /** A session of a client, and the results that the client may still ask for. */
-interface Session {
+export interface Session {
   readonly id: number;
   readonly ttl: number;
   readonly resultBytes: number;
@@ -60,7 +59,11 @@ export class SessionTable {
   /** The most recently used session. */
   #newest: Session | undefined;
   /** The highest log time of an applied entry. */
-  #time = 0;
+  #time: number;
+
+  constructor(time = 0) {
+    this.#time = time;
+  }
 
   /** Whether no session has ever been opened. */
   get isUnused(): boolean {
@@ -133,63 +136,19 @@ export class SessionTable {
     return typeof kept === 'string' ? kept : DROPPED;
   }
 
-  /**
-   * Encodes all sessions: the log time (8 bytes), the number of sessions (4), and for each session
-   * its id, ttl, limit of bytes, time of last use, settled number (8 each), and the number of
-   * results (4). Each result has its sequence number (8), and the length (4) and bytes of its
-   * UTF-8 text. The highest length means that the result was dropped.
-   */
-  encode(): Uint8Array {
-    const utf8 = new TextEncoder();
-    const parts: { readonly session: Session; readonly results: [number, Uint8Array | undefined][] }[] = [];
-    let length = 12;
-    for (const session of this.#sessions.values()) {
-      const results: [number, Uint8Array | undefined][] = [];
-      for (const [sequence, kept] of session.results) {
-        const text = typeof kept === 'string' ? utf8.encode(kept) : undefined;
-        results.push([sequence, text]);
-        length += 12 + (text?.length ?? 0);
-      }
-      parts.push({ session, results });
-      length += 44;
-    }
-    const writer = new Writer(length);
-    writer.u53(this.#time);
-    writer.u32(parts.length);
-    for (const { session, results } of parts) {
-      const { id, ttl, resultBytes, used, settled } = session;
-      for (const value of [id, ttl, resultBytes, used, settled]) writer.u53(value);
-      writer.u32(results.length);
-      for (const [sequence, text] of results) {
-        writer.u53(sequence);
-        writer.u32(text?.length ?? DROPPED_LENGTH);
-        if (text !== undefined) writer.raw(text);
-      }
-    }
-    return writer.bytes;
+  /** Returns a copy of the sessions, which later commands do not change. */
+  copy(): { readonly time: number; readonly sessions: readonly Session[] } {
+    const sessions = [...this.#sessions.values()];
+    return { time: this.#time, sessions: sessions.map((one) => ({ ...one, results: new Map(one.results) })) };
   }
 
-  /** Returns the decoded sessions. Throws `KONTIKI_PROTOCOL` if the bytes are invalid. */
-  static decode(bytes: Uint8Array): SessionTable {
-    const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    const table = new SessionTable();
-    const reader = new Reader(bytes);
-    table.#time = reader.u53();
-    for (let left = reader.count(44); left > 0; left -= 1) {
-      const [id, ttl, resultBytes, used, settled] = Array.from({ length: 5 }, () => reader.u53()) as FiveNumbers;
-      const session: Session = { id, ttl, resultBytes, used, ...unused(), settled, forgotten: settled };
-      for (let more = reader.count(12); more > 0; more -= 1) {
-        const sequence = reader.u53();
-        const size = reader.u32();
-        const kept = size === DROPPED_LENGTH ? DROPPED : utf8.decode(reader.raw(size));
-        session.results.set(sequence, kept);
-        if (kept !== DROPPED) session.bytes += OVERHEAD + kept.length;
-      }
-      if (table.#sessions.has(id)) throw protocolError(`Session ${id} is listed twice.`);
-      table.#sessions.set(id, session);
-    }
-    reader.end();
-    return table;
+  /** Adds a session from a snapshot. Returns false if there is another session with its number. */
+  add(session: Omit<Session, 'forgotten' | 'bytes'>): boolean {
+    if (this.#sessions.has(session.id)) return false;
+    let bytes = 0;
+    for (const kept of session.results.values()) if (typeof kept === 'string') bytes += OVERHEAD + kept.length;
+    this.#sessions.set(session.id, { ...session, forgotten: session.settled, bytes });
+    return true;
   }
 
   /** Advances the log time, which never decreases. */
@@ -217,6 +176,3 @@ function drop(session: Session, sequence: number): void {
   if (typeof kept === 'string') session.bytes -= OVERHEAD + kept.length;
   session.results.delete(sequence);
 }
-
-type FiveNumbers = [number, number, number, number, number];
-const DROPPED_LENGTH = 0xffff_ffff;

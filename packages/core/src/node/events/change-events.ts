@@ -37,8 +37,8 @@ export class ChangeEvents {
   #reported: Reported;
   /** The index of the newest membership that has been reported as committed. */
   #membershipIndex: number;
-  /** The peers that answer this leader. Empty on other servers. */
-  readonly #answering = new Set<ServerId>();
+  /** Whether each peer was last reported to answer this leader. Empty on other servers. */
+  readonly #answering = new Map<ServerId, boolean>();
   /** The time of the next check of the peers. A check in every turn would slow down busy leaders. */
   #peersAt = -Infinity;
 
@@ -73,14 +73,18 @@ export class ChangeEvents {
 
   #emitPeers(): void {
     const { peers, now, timings } = this.#raft;
+    // After a stall of this process, the answers of the peers may still wait in the event loop.
+    const wasStalled = now > this.#peersAt + timings.heartbeat;
     this.#peersAt = now + timings.heartbeat;
-    for (const peer of this.#answering) if (peers?.has(peer) !== true) this.#answering.delete(peer);
+    for (const peer of this.#answering.keys()) if (peers?.has(peer) !== true) this.#answering.delete(peer);
+    if (wasStalled) return;
     for (const [peer, { incarnation, lastActive }] of peers ?? []) {
-      const answers = incarnation !== 0 && now - lastActive <= timings.election;
-      if (answers === this.#answering.has(peer)) continue;
-      if (answers) this.#answering.add(peer);
-      else this.#answering.delete(peer);
-      this.#events.emit('peer', { peer, answers });
+      const isSilent = now - lastActive > timings.election;
+      // A new leader does not know yet whether a peer answers.
+      if (!isSilent && incarnation === 0) continue;
+      if (this.#answering.get(peer) === !isSilent) continue;
+      this.#answering.set(peer, !isSilent);
+      this.#events.emit('peer', { peer, answers: !isSilent });
     }
   }
 

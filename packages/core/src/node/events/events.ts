@@ -25,6 +25,7 @@ export interface NodeEvents {
   membership: { readonly index: number; readonly membership: Membership };
   /**
    * Emitted on the leader when a peer begins to answer, or has not answered for an election timeout.
+   * Each leadership begins anew. There is no event for a removed peer.
    */
   peer: { readonly peer: ServerId; readonly answers: boolean };
   /** Emitted when entries up to `index` are committed. */

@@ -1,8 +1,9 @@
 // Shows how a client of sessions reacts to each outcome of an attempt. The node is scripted.
 import { KontikiError, SessionClient, type Applied, type ErrorCode, type ProposeOptions } from '@kontiki/core';
+import { VirtualClock } from '@kontiki/testing';
 import { expect, it } from 'vitest';
 import { decodeSessionRecord } from '../../../src/machine/sessions/record.js';
-import type { Refused } from '../../../src/machine/sessions/session-machine.js';
+import { refusal } from '../../../src/machine/sessions/session-machine.js';
 import { outcome } from '../../node/harness.js';
 
 type Answer = 'done' | 'ended' | ErrorCode;
@@ -20,14 +21,20 @@ class ScriptedNode {
     this.#script = script;
   }
 
-  propose(data: Uint8Array, { timeout }: ProposeOptions): Promise<Applied<string | Refused>> {
+  /** Called before each attempt is answered. */
+  onAttempt: () => Promise<void> = () => Promise.resolve();
+  /** The result of a command. */
+  result: unknown = 'result';
+
+  async propose(data: Uint8Array, { timeout }: ProposeOptions): Promise<Applied<any>> {
     const record = decodeSessionRecord(data);
     if (record?.kind !== 'call') return this.#done('opened');
     this.attempts.push([record.session, record.sequence]);
     this.timeouts.push(timeout);
     const answer = this.#script.shift() ?? 'done';
-    if (answer === 'done') return this.#done('result');
-    if (answer === 'ended') return this.#done({ refused: true, error: new KontikiError('KONTIKI_SESSION', 'ended') });
+    await this.onAttempt();
+    if (answer === 'done') return this.#done(this.result);
+    if (answer === 'ended') return this.#done(refusal(new KontikiError('KONTIKI_SESSION', 'ended')));
     return Promise.reject(new KontikiError(answer, 'scripted'));
   }
 
@@ -38,9 +45,10 @@ class ScriptedNode {
 
 function client(node: ScriptedNode): SessionClient<string> {
   let drawn = 0;
-  return new SessionClient({ node, random: () => (drawn += 0.001), clock: { now: () => 0 } });
+  return new SessionClient({ node, random: () => (drawn += 0.001), clock });
 }
 
+const clock = new VirtualClock();
 const command = Uint8Array.of(1);
 
 it('a command without an outcome is repeated with the same session and number', async () => {
@@ -68,10 +76,42 @@ it('a command with an earlier attempt of unknown outcome does not continue under
   expect(node.attempts).toHaveLength(2);
 });
 
-it('a refusal after an attempt of unknown outcome leaves the outcome unknown', async () => {
-  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_OVERLOADED');
-  expect(await outcome(client(node).propose(command))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+it('a refusal that may pass rejects a first attempt, but is waited out after an attempt of unknown outcome', async () => {
+  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_OVERLOADED', 'KONTIKI_TRANSFERRING', 'done');
+  const proposed = client(node).propose(command);
+  await clock.until(() => node.attempts.length === 4);
+  expect((await proposed).result).toBe('result');
   expect(await outcome(client(new ScriptedNode('KONTIKI_OVERLOADED')).propose(command))).toBe('KONTIKI_OVERLOADED');
+});
+
+it('a refusal that does not pass leaves the outcome of an earlier attempt unknown', async () => {
+  const node = new ScriptedNode('KONTIKI_UNKNOWN_OUTCOME', 'KONTIKI_CLOSED');
+  expect(await outcome(client(node).propose(command))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+});
+
+it('sessions that end at once do not keep a command past its deadline', async () => {
+  const node = new ScriptedNode(...Array<Answer>(50).fill('ended'));
+  node.onAttempt = () => clock.elapse(20);
+  expect(await outcome(client(node).propose(command, { timeout: 100 }))).toBe('KONTIKI_TIMEOUT');
+  expect(node.attempts.length).toBeLessThan(10);
+});
+
+it('a result of the application that looks like a refusal is a result', async () => {
+  const node = new ScriptedNode();
+  node.result = { refused: true, error: new KontikiError('KONTIKI_SESSION', 'of the application') };
+  expect((await client(node).propose(command)).result).toBe(node.result);
+});
+
+it('below level 2, a command that begins like a session record is refused', async () => {
+  const node = new ScriptedNode();
+  node.level = 1;
+  expect(await outcome(client(node).propose(Uint8Array.of(0xfa, 1)))).toBe('KONTIKI_LEVEL');
+});
+
+it('a command whose memory was transferred is refused', async () => {
+  const transferred = new Uint8Array(8);
+  structuredClone(transferred, { transfer: [transferred.buffer] });
+  expect(await outcome(client(new ScriptedNode()).propose(transferred))).toBe('KONTIKI_BAD_OPTION');
 });
 
 it('a command is proposed without a session if the caller or the feature level says so', async () => {

@@ -166,6 +166,21 @@ describe('SessionMachine', () => {
     expect(server.apply([call(7, 3, 67, 2), call(7, 3, 67, 2)])).toEqual(['x'.repeat(400), 'x'.repeat(400)]);
   });
 
+  it('a retry whose result can no longer be decoded reports this and stops no server', () => {
+    const results = {
+      encode: () => 'x',
+      decode: () => {
+        throw new Error('another codec');
+      },
+    };
+    const machine = new SessionMachine<unknown>(new Journal(), results);
+    const entries = [open(7), call(7, 1, 65), call(7, 1, 65)].map((data, i): CommandEntry => {
+      return { kind: 'command', index: i + 1, term: 1, time: 0, data };
+    });
+    const [, , repeated] = machine.apply({ entries, through: 3, time: 0 }) as readonly { error?: unknown }[];
+    expect(repeated?.error).toMatchObject({ code: 'KONTIKI_RESULT_LOST' });
+  });
+
   it('an invalid session record is refused', () => {
     const server = new Server();
     const short = call(7, 1, 65).subarray(0, 20);
@@ -266,6 +281,11 @@ describe('SessionMachine', () => {
         const at = { index: 1, term: 1, time, version: 1 };
         await restored.machine.restore(stream(a.flatMap((chunk) => [chunk.subarray(0, cut), chunk.subarray(cut)])), at);
         expect(Buffer.concat(await restored.snapshot())).toEqual(Buffer.concat(a));
+        // The restored server answers the same commands like the others.
+        restored.journal.resultOf = single.journal.resultOf;
+        const again = steps.map(({ command: given }) => data(given));
+        expect(restored.apply(again, time)).toEqual(single.apply(again, time));
+        expect(Buffer.concat(await restored.snapshot())).toEqual(Buffer.concat(await single.snapshot()));
       }),
       { numRuns: 300, seed: 1 },
     );
