@@ -1,0 +1,4 @@
+export { handler } from './handler.js';
+export type { HandlerOptions } from './handler.js';
+export { disconnectSignal, sessionOf } from './request.js';
+export { statusOf } from './status.js';
