@@ -105,7 +105,9 @@ export class SessionClient<Result> {
    * a retry finds that the command was applied, but its result was too large to keep.
    *
    * Without a session, the command is proposed like by `RaftNode.propose`. This is also the case
-   * while the cluster's feature level is below 2, because some servers cannot read sessions.
+   * while this server knows a feature level below 2, because some servers cannot read sessions. With
+   * `options.session`, the command is then refused with `KONTIKI_LEVEL`: another server knows that
+   * session, and may have applied the command already.
    */
   propose(command: Uint8Array, options?: SessionOptions): Promise<Applied<Result>> {
     if (!(command instanceof Uint8Array)) return Promise.reject(badOption('A command must be a Uint8Array.'));
@@ -120,8 +122,10 @@ export class SessionClient<Result> {
       given === noOptions ? undefined : (refuseOptions(given, sessionOptions) ?? refuseCall(given.session));
     if (refused !== undefined) return Promise.reject(refused);
     const { session, ...options } = given;
-    if (session === false || this.#node.level < STAMPED_LEVEL)
+    const isSupported = this.#node.level >= STAMPED_LEVEL;
+    if (session === false || (session === undefined && !isSupported))
       return this.#node.propose(record.subarray(CALL_HEAD), options).then(accepted);
+    if (!isSupported) return Promise.reject(levelTooLow());
     if (session === undefined) return this.#propose(record, options);
     writeCallHead(record, session.session, session.sequence, session.settled);
     return this.#node.propose(record, options).then(accepted);
@@ -135,10 +139,7 @@ export class SessionClient<Result> {
    * if the cluster's feature level is below 2.
    */
   async openSession(options: ProposeOptions = {}): Promise<number> {
-    if (this.#node.level < STAMPED_LEVEL) {
-      const text = 'Sessions need feature level 2. Upgrade every server, then raise the level on the leader.';
-      throw new KontikiError('KONTIKI_LEVEL', text);
-    }
+    if (this.#node.level < STAMPED_LEVEL) throw levelTooLow();
     // If the outcome is unknown, the caller draws another number. An unused session expires.
     const session = drawNumber(this.#random);
     await this.#node.propose(encodeOpen({ session, limits: this.#limits }), options).then(accepted);
@@ -247,6 +248,11 @@ function ignore(): void {}
 
 function timedOut(): KontikiError {
   return new KontikiError('KONTIKI_TIMEOUT', 'No session could be opened before the deadline. Nothing was proposed.');
+}
+
+function levelTooLow(): KontikiError {
+  const text = `Sessions need feature level ${STAMPED_LEVEL}, which this server does not know yet. Nothing was proposed. Upgrade every server, then raise the level on the leader.`;
+  return new KontikiError('KONTIKI_LEVEL', text);
 }
 
 function overloaded(): KontikiError {
