@@ -168,14 +168,21 @@ export class ClusterClient {
       } catch (error) {
         throw unknown === undefined ? error : unknownOutcome(unknown, error);
       }
-      if (outcome.kind === 'answered') return { response: outcome.response, isRetry: unknown !== undefined };
+      if (outcome.kind === 'answered') {
+        const { response } = outcome;
+        const error = kind === 'command' && response.status === 409 ? errorIn(response.body) : undefined;
+        if (error?.code !== 'KONTIKI_LEVEL') return { response, isRetry: unknown !== undefined };
+        // This node does not know yet that the cluster supports sessions.
+        outcome = { kind: 'refused', reason: error.message.replace(/\.$/, '') };
+      }
       // Other calls may have moved on from this node already.
       if (this.#current === node) this.#current = (node + 1) % this.#urls.length;
       ({ reason } = outcome);
       if (outcome.kind === 'unknown' && hasEffect) unknown = reason;
       if (unknown !== undefined && kind === 'once') break;
       if (!call.isOver) onRetry?.(reason);
-      await pause(Math.min(1_000, 50 * 1.5 ** attempts) * (0.5 + Math.random()), call.signal);
+      const rounds = Math.floor(attempts / this.#urls.length);
+      await pause(Math.min(1_000, 50 * 1.5 ** rounds) * (0.5 + Math.random()), call.signal);
     }
     if (unknown !== undefined) throw unknownOutcome(unknown);
     throw call.error(reason, kind === 'read' ? '' : ' Nothing was written.');

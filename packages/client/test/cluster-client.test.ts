@@ -115,6 +115,14 @@ describe('ClusterClient', () => {
     expect(fake.places).toEqual([undefined, undefined]);
   });
 
+  it('a node that does not know of sessions yet is skipped by a command that has one', async () => {
+    const { fake, client } = await node();
+    fake.onCommand = (response, n) =>
+      n === 2 ? answer(response, 409, refusal('KONTIKI_LEVEL')) : answer(response, 200);
+    for (let i = 0; i < 2; i += 1) expect((await client.write(put)).status).toBe(200);
+    expect(fake.places).toEqual(['1 1 0', '1 2 1', '1 2 1']);
+  });
+
   it('send repeats a request only while it had no effect', async () => {
     const { fake, client } = await node();
     fake.onCommand = (response, n) => (n === 1 ? answer(response, 503, refusal('KONTIKI_TIMEOUT')) : hangUp(response));
