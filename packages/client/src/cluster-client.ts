@@ -5,13 +5,9 @@ import { HttpClient, type HttpClientOptions, type NodeRequest, type NodeResponse
 import { SESSION_HEADER } from './session-header.js';
 import { Session } from './sessions.js';
 
-export interface ClusterOptions {
+export interface ClusterOptions extends HttpClientOptions {
   /** The URLs of some or all nodes. The paths of requests are appended to them. */
   readonly urls: readonly string[];
-  /** The token to send as `Authorization: Bearer TOKEN`. */
-  readonly token?: string | undefined;
-  /** Certificates for HTTPS. */
-  readonly tls?: HttpClientOptions['tls'];
   /** Milliseconds until a call gives up, including all retries. Default 10,000. */
   readonly timeout?: number | undefined;
   /**
@@ -78,7 +74,7 @@ export class ClusterClient {
     for (const [name, value] of Object.entries({ timeout, attemptTimeout, maxCalls }))
       if (!(value > 0)) throw new ClientError('KONTIKI_BAD_OPTION', `${name} must be above 0, not ${value}.`);
     this.#urls = urls.map((url) => url.replace(/\/$/, ''));
-    this.#http = new HttpClient({ tls, headers: token === undefined ? {} : { Authorization: `Bearer ${token}` } });
+    this.#http = new HttpClient({ token, tls });
     this.#timeout = timeout;
     this.#attemptTimeout = attemptTimeout;
     this.#maxCalls = maxCalls;
@@ -213,13 +209,18 @@ export class ClusterClient {
   }
 
   async #open(call: Call, options: SendOptions): Promise<void> {
-    // A session that is opened twice is harmless, because an unused one expires.
-    const { response } = await this.#repeat(call, 'open', options, () => ({ method: 'POST', path: '/sessions' }));
-    const error = errorIn(response.body);
-    // Nodes of earlier versions have no such path.
-    if ([404, 405].includes(response.status) || error?.code === 'KONTIKI_LEVEL')
-      this.#sessionlessUntil = performance.now() + RECHECK_MS;
-    else this.#sessions.push(new Session(bodyOf<{ readonly session: number }>(response).session));
+    for (const _ of this.#urls) {
+      // A session that is opened twice is harmless, because an unused one expires.
+      const { response } = await this.#repeat(call, 'open', options, () => ({ method: 'POST', path: '/sessions' }));
+      // Nodes of earlier versions have no such path.
+      if (![404, 405].includes(response.status) && errorIn(response.body)?.code !== 'KONTIKI_LEVEL') {
+        this.#sessions.push(new Session(bodyOf<{ readonly session: number }>(response).session));
+        return;
+      }
+      // This node may lag behind the other nodes.
+      this.#current = (this.#current + 1) % this.#urls.length;
+    }
+    this.#sessionlessUntil = performance.now() + RECHECK_MS;
   }
 }
 

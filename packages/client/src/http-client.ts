@@ -32,8 +32,8 @@ export class NoResponseError extends Error {
 }
 
 export interface HttpClientOptions {
-  /** Headers to send with every request. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The token to send as `Authorization: Bearer TOKEN`. */
+  readonly token?: string | undefined;
   /**
    * Certificates for HTTPS, in PEM format: `ca` is the only authority to trust, and `cert` and `key`
    * identify this client. Default: the authorities of the system, and no certificate.
@@ -52,8 +52,8 @@ export class HttpClient {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #secureAgent: SecureAgent;
 
-  constructor({ headers = {}, tls }: HttpClientOptions = {}) {
-    this.#headers = headers;
+  constructor({ token, tls }: HttpClientOptions = {}) {
+    this.#headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
     this.#secureAgent = new SecureAgent({ keepAlive: true, minVersion: 'TLSv1.2', ...tls });
   }
 

@@ -123,6 +123,14 @@ describe('ClusterClient', () => {
     expect(fake.places).toEqual(['1 1 0', '1 2 1', '1 2 1']);
   });
 
+  it('a session is opened at another node if one does not know of sessions yet', async () => {
+    const [lagging, current] = [new FakeNode(), new FakeNode()];
+    lagging.onSession = (response) => answer(response, 409, refusal('KONTIKI_LEVEL'));
+    const client = clientOf([(await serve(lagging.listener)).url, (await serve(current.listener)).url]);
+    await client.write(put);
+    expect([lagging.places, current.places]).toEqual([[], ['1 1 0']]);
+  });
+
   it('send repeats a request only while it had no effect', async () => {
     const { fake, client } = await node();
     fake.onCommand = (response, n) => (n === 1 ? answer(response, 503, refusal('KONTIKI_TIMEOUT')) : hangUp(response));

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
+import { disconnectSignal, sessionOf } from '@kontiki/client/server';
+import { NotLeaderError, SessionClient, type Logger, type RaftNode, type Refused } from '@kontiki/core';
 import { ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
@@ -28,7 +29,8 @@ interface Target {
 }
 
 export interface KvApiOptions {
-  readonly node: RaftNode<KvResult>;
+  /** A node whose state machine is a `SessionMachine` of `machine`. */
+  readonly node: RaftNode<KvResult | Refused>;
   readonly machine: KvMachine;
   readonly snapshots: SnapshotApi;
   readonly logger: Logger;
@@ -36,11 +38,14 @@ export interface KvApiOptions {
   readonly access?: Access;
   /** Whether a follower redirects clients to the leader. By default, every node serves them. */
   readonly redirects?: boolean;
+  /** Milliseconds until the first retry of a write whose outcome is unknown. */
+  readonly retryMs?: number | undefined;
 }
 
 /** The HTTP interface of one node. */
 export class KvApi {
-  readonly #node: RaftNode<KvResult>;
+  readonly #node: RaftNode<KvResult | Refused>;
+  readonly #sessions: SessionClient<KvResult>;
   readonly #machine: KvMachine;
   readonly #snapshots: SnapshotApi;
   readonly #members: MembersApi;
@@ -48,8 +53,9 @@ export class KvApi {
   readonly #access: Access;
   readonly #redirects: boolean;
 
-  constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false }: KvApiOptions) {
+  constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false, retryMs }: KvApiOptions) {
     this.#node = node;
+    this.#sessions = new SessionClient({ node, retryMs });
     this.#machine = machine;
     this.#snapshots = snapshots;
     this.#members = new MembersApi(node);
@@ -76,6 +82,7 @@ export class KvApi {
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (route === '/members') return this.#members.handle(request, response);
+    if (route === '/sessions') return this.#openSession(request, response);
     if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
     if (route === '/status') return sendJson(response, 200, this.#status());
@@ -83,7 +90,7 @@ export class KvApi {
     throw new HttpError(
       404,
       'ROUTE',
-      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /status, /health, /snapshot and /members.',
+      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /sessions, /status, /health, /snapshot and /members.',
     );
   }
 
@@ -96,10 +103,10 @@ export class KvApi {
     const condition = conditionOf(request);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
     const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
-    const forward = !this.#redirects;
-    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), {
-      forward,
-      timeout: TIMEOUT,
+    const session = sessionOf(request);
+    const { result } = await this.#sessions.propose(encodeCommand({ ...command, key, condition }), {
+      ...this.#limits(response),
+      session,
     });
     switch (result.kind) {
       case 'written':
@@ -115,6 +122,15 @@ export class KvApi {
       case 'conflict':
         return sendConflict(response, result.revision);
     }
+  }
+
+  async #openSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'POST') throw new HttpError(405, 'METHOD', '/sessions supports only POST.');
+    sendJson(response, 200, { session: await this.#sessions.openSession(this.#limits(response)) });
+  }
+
+  #limits(response: ServerResponse): { forward: boolean; timeout: number; signal: AbortSignal } {
+    return { forward: !this.#redirects, timeout: TIMEOUT, signal: disconnectSignal(response) };
   }
 
   async #get(response: ServerResponse, target: Target): Promise<void> {
