@@ -15,14 +15,14 @@ export class Call {
   readonly #controller = new AbortController();
   readonly #timeout: number;
   readonly #deadline: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #given: AbortSignal | undefined;
   #ending: Ending | undefined;
 
   constructor(timeout: number, signal: AbortSignal | undefined) {
     this.#timeout = timeout;
     this.#deadline = performance.now() + timeout;
-    this.#timer = setTimeout(() => this.end('timeout'), timeout);
+    if (timeout < Infinity) this.#timer = setTimeout(() => this.end('timeout'), timeout);
     this.#given = signal;
     if (signal?.aborted === true) this.#abort();
     signal?.addEventListener('abort', this.#abort);

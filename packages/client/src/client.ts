@@ -1,6 +1,6 @@
 import type { Applied, CallArguments, CommandsOf, Definition, QueriesOf, ReadOptions, ResultOf } from '@kontiki/core';
 import type { CallOptions } from './call.js';
-import { bodyOf, ClusterClient, type ClusterOptions } from './cluster-client.js';
+import { bodyOf, ClusterClient, type Change, type ClusterOptions, type WatchOptions } from './cluster-client.js';
 import { ClientError } from './errors.js';
 import type { NodeResponse } from './http-client.js';
 import { toJson } from './json.js';
@@ -54,13 +54,29 @@ export class Client<D extends Definition> {
     return appliedIn(await this.#cluster.read(requestOf('query', name, body), { signal, timeout }));
   }
 
+  /**
+   * Yields the current result of a query, and then each new result. A slow consumer receives only the
+   * newest one. Goes on at another node if its node fails, and never yields an older result after a
+   * newer one. Rejects with a `ClientError`.
+   */
+  watch<Name extends keyof QueriesOf<D> & string>(
+    name: Name,
+    ...[input, options]: CallArguments<QueriesOf<D>[Name], WatchOptions>
+  ): AsyncGenerator<Change<ResultOf<QueriesOf<D>[Name]>>, void, void> {
+    return this.#cluster.watch((minIndex) => requestOf('watch', name, toJson(input, { minIndex })), options);
+  }
+
   /** Ends all calls, and closes all connections. */
   close(): void {
     this.#cluster.close();
   }
 }
 
-function requestOf(kind: 'execute' | 'query', name: string, body: string): Parameters<ClusterClient['write']>[0] {
+function requestOf(
+  kind: 'execute' | 'query' | 'watch',
+  name: string,
+  body: string,
+): Parameters<ClusterClient['write']>[0] {
   const headers = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) };
   return { method: 'POST', path: `/${kind}/${encodeURIComponent(name)}`, body, headers };
 }

@@ -1,7 +1,9 @@
+import { buffer } from 'node:stream/consumers';
 import { attempt } from './attempt.js';
 import { Call, pause, settledOrAborted, type CallOptions } from './call.js';
 import { ClientError, CommandError, errorIn } from './errors.js';
 import { HttpClient, type HttpClientOptions, type NodeRequest, type NodeResponse } from './http-client.js';
+import { linesOf } from './lines.js';
 import { SESSION_HEADER } from './session-header.js';
 import { Session } from './sessions.js';
 
@@ -24,6 +26,14 @@ export interface SendOptions extends CallOptions {
   readonly attemptTimeout?: number | undefined;
   /** Called after each attempt that was not answered, with the reason. */
   readonly onRetry?: ((reason: string) => void) | undefined;
+}
+
+export type WatchOptions = Pick<CallOptions, 'signal'>;
+
+/** A new value, and the index of the last entry whose effects it contains. */
+export interface Change<T> {
+  readonly index: number;
+  readonly result: T;
 }
 
 /**
@@ -126,6 +136,54 @@ export class ClusterClient {
     return this.#limited(options, async (call) => (await this.#repeat(call, 'once', options, () => request)).response);
   }
 
+  /**
+   * Yields the values of a response that `sendChanges` sends: the current value, and then each new
+   * one. If a node ends the response or is silent, goes on at the next one, which must have applied
+   * the entry `minIndex`. Has no deadline. Rejects with `KONTIKI_ABORTED` when the signal is aborted.
+   */
+  async *watch<T>(
+    requestOf: (minIndex: number) => NodeRequest,
+    options: WatchOptions = {},
+  ): AsyncGenerator<Change<T>, void, void> {
+    const call = this.#begin({ ...options, timeout: Infinity });
+    let [minIndex, failures, last] = [0, 0, ''];
+    try {
+      while (!call.isOver) {
+        const node = this.#current;
+        const request = requestOf(minIndex);
+        try {
+          const response = await this.#http.stream(
+            this.#urls[node] as string,
+            request,
+            this.#attemptTimeout,
+            call.signal,
+          );
+          const { status } = response;
+          if (status !== 200 && status < 500 && status !== 307)
+            bodyOf({ ...response, body: await buffer(response.body) });
+          for await (const line of status === 200 ? linesOf(response.body) : []) {
+            failures = 0;
+            if (line === '') continue;
+            const change = JSON.parse(line) as Change<T>;
+            minIndex = change.index;
+            const value = JSON.stringify(change.result);
+            if (value !== last) yield change;
+            last = value;
+          }
+        } catch (error) {
+          if (error instanceof ClientError) throw error;
+        }
+        if (this.#current === node) this.#current = (node + 1) % this.#urls.length;
+        failures += 1;
+        await pause(Math.min(1_000, 50 * 1.5 ** Math.floor(failures / this.#urls.length)), call.signal);
+      }
+      throw call.error('no node has answered', '');
+    } finally {
+      call.end('closed');
+      this.#finish(call);
+    }
+  }
+
   /** Ends all calls, and closes all connections. */
   close(): void {
     this.#isClosed = true;
@@ -133,7 +191,16 @@ export class ClusterClient {
     this.#http.close();
   }
 
-  async #limited<T>({ timeout = this.#timeout, signal }: CallOptions, run: (call: Call) => Promise<T>): Promise<T> {
+  async #limited<T>(options: CallOptions, run: (call: Call) => Promise<T>): Promise<T> {
+    const call = this.#begin(options);
+    try {
+      return await run(call);
+    } finally {
+      this.#finish(call);
+    }
+  }
+
+  #begin({ timeout = this.#timeout, signal }: CallOptions): Call {
     if (this.#isClosed) throw new ClientError('KONTIKI_CLOSED', 'The client was closed. Nothing was sent.');
     if (this.#calls.size >= this.#maxCalls) {
       const text = `${this.#maxCalls} calls of this client are in progress. Nothing was sent. Wait for one of them.`;
@@ -141,12 +208,12 @@ export class ClusterClient {
     }
     const call = new Call(timeout, signal);
     this.#calls.add(call);
-    try {
-      return await run(call);
-    } finally {
-      this.#calls.delete(call);
-      call.release();
-    }
+    return call;
+  }
+
+  #finish(call: Call): void {
+    this.#calls.delete(call);
+    call.release();
   }
 
   /** Sends a request to one node after the other, until a node answers or the call ends. */

@@ -78,6 +78,43 @@ describe('Client', () => {
     expect((await client.query('items')).result).toEqual(['x', 'y']);
   });
 
+  it('watch yields each new result, and goes on at another node without older results', async () => {
+    const { service, client } = await start(ids);
+    const seen: number[] = [];
+    const stop = new AbortController();
+    const watching = (async () => {
+      for await (const { result } of client.watch('items', undefined, { signal: stop.signal })) {
+        seen.push(result.length);
+        if (result.length >= 30) return;
+      }
+    })();
+    const writer = clientOf(service.urls.toReversed());
+    for (let i = 0; i < 30; i += 1) {
+      if (i === 10) await service.nodes[0]?.kill();
+      await writer.execute('append', `${i}`);
+    }
+    await watching;
+    expect(seen.at(-1)).toBe(30);
+    expect(seen).toEqual([...new Set(seen)].toSorted((a, b) => a - b));
+  });
+
+  it('a watch ends when it is aborted or left, and frees its place at the node', async () => {
+    const { client } = await start(['a'], { maxWatches: 1 });
+    for (let i = 0; i < 3; i += 1) {
+      for await (const { result } of client.watch('items')) {
+        expect(result).toEqual([]);
+        break;
+      }
+    }
+    const stop = new AbortController();
+    const changes = client.watch('item', 0, { signal: stop.signal });
+    expect((await changes.next()).value).toMatchObject({ result: null });
+    stop.abort();
+    await expect(changes.next()).rejects.toMatchObject({ code: 'KONTIKI_ABORTED' });
+    const watch = client.watch.bind(client) as (name: string) => AsyncGenerator<unknown, void, void>;
+    await expect(watch('nope').next()).rejects.toMatchObject({ code: 'KONTIKI_UNKNOWN_COMMAND' });
+  });
+
   it('execute rejects with the code and message of the command', async () => {
     const { service, client } = await start();
     const failed = client.execute('take', 'x');

@@ -11,6 +11,7 @@ it('execute and query accept only the names and inputs of the state machine', ()
     expectTypeOf(client.execute('append', 'x')).resolves.toEqualTypeOf<Applied<number>>();
     expectTypeOf(client.execute('clear')).resolves.toEqualTypeOf<Applied<undefined>>();
     expectTypeOf(client.query('items', undefined, { minIndex: 5 })).resolves.toEqualTypeOf<Applied<string[]>>();
+    expectTypeOf(client.watch('item', 5).next()).resolves.toExtend<IteratorResult<{ result: string | undefined }>>();
     return [
       // @ts-expect-error There is no such command.
       client.execute('nope'),
@@ -26,6 +27,8 @@ it('execute and query accept only the names and inputs of the state machine', ()
       client.execute('items'),
       // @ts-expect-error Commands are not queries.
       client.query('append', 'x'),
+      // @ts-expect-error Commands cannot be watched.
+      client.watch('append', 'x'),
       // @ts-expect-error There is no such consistency.
       client.query('items', undefined, { consistency: 'perhaps' }),
     ];

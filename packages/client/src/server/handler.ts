@@ -11,6 +11,7 @@ import {
   type Logger,
   type TypedNode,
 } from '@kontiki/core';
+import { sendChanges } from './changes.js';
 import { disconnectSignal, readJson, sessionOf } from './request.js';
 import { statusOf } from './status.js';
 
@@ -23,12 +24,14 @@ export interface HandlerOptions {
   readonly maxBodyBytes?: number | undefined;
   /** Milliseconds that a call may wait for a leader and a quorum. Default 2,500. */
   readonly timeout?: number | undefined;
+  /** Maximum number of watches in progress. Default 256. */
+  readonly maxWatches?: number | undefined;
   /** Logs the causes of responses with status 500. Default: logs nothing. */
   readonly logger?: Pick<Logger, 'error'> | undefined;
 }
 
 /** The methods of a node, without the types of its state machine. */
-type Node = Pick<TypedNode<Definition>, 'openSession'> & {
+type Node = Pick<TypedNode<Definition>, 'openSession' | 'raft'> & {
   execute(name: string, input: unknown, options: object): Promise<Applied<unknown>>;
   query(name: string, input: unknown, options: object): Promise<Applied<unknown>>;
 };
@@ -73,23 +76,31 @@ class Routes {
   readonly #token: Buffer | undefined;
   readonly #maxBodyBytes: number;
   readonly #timeout: number;
+  readonly #maxWatches: number;
+  #watches = 0;
 
-  constructor(node: Node, { prefix = '', token, maxBodyBytes = 1024 * 1024, timeout = 2_500 }: HandlerOptions) {
+  constructor(node: Node, options: HandlerOptions) {
+    const { prefix = '', token, maxBodyBytes = 1024 * 1024, timeout = 2_500, maxWatches = 256 } = options;
     this.#node = node;
     this.#prefix = prefix;
     this.#token = token === undefined ? undefined : digest(token);
     this.#maxBodyBytes = maxBodyBytes;
     this.#timeout = timeout;
+    this.#maxWatches = maxWatches;
   }
 
-  /** Resolves with the body of the response. Undefined if the client has closed the connection. */
+  /** Resolves with the body of the response. Undefined if the response was sent, or the client has gone. */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<string | undefined> {
     this.#checkToken(request);
     const [path = ''] = (request.url ?? '').split('?', 1);
     const route = path.startsWith(`${this.#prefix}/`) ? path.slice(this.#prefix.length) : '';
-    const [, kind, name = ''] = /^\/(sessions|(?:execute|query)(?=\/))(?:\/([^/]+))?$/.exec(route) ?? [];
+    const [, kind, name = ''] = /^\/(sessions|(?:execute|query|watch)(?=\/))(?:\/([^/]+))?$/.exec(route) ?? [];
     if (kind === undefined || (kind === 'sessions') !== (name === ''))
-      throw new Refusal(404, 'KONTIKI_BAD_INPUT', 'The paths are /sessions, /execute/NAME and /query/NAME.');
+      throw new Refusal(
+        404,
+        'KONTIKI_BAD_INPUT',
+        'The paths are /sessions, /execute/NAME, /query/NAME and /watch/NAME.',
+      );
     if (request.method !== 'POST') throw new Refusal(405, 'KONTIKI_BAD_INPUT', `${path} supports only POST.`);
     const limits = { timeout: this.#timeout, signal: disconnectSignal(response) };
     if (kind === 'sessions') return JSON.stringify({ session: await this.#node.openSession(limits) });
@@ -101,10 +112,27 @@ class Routes {
     if (body === undefined) return undefined;
     const { input, consistency, minIndex, ...others } = fieldsOf(body);
     const read = { consistency, minIndex };
-    const [unknown] = Object.keys(kind === 'query' ? others : { ...others, ...given(read) });
+    const [unknown] = Object.keys(kind !== 'execute' ? others : { ...others, ...given(read) });
     if (unknown !== undefined) throw badInput(`There is no field ${JSON.stringify(unknown)}.`);
     if (kind === 'query') return encode(await this.#node.query(decode(name), input, { ...limits, ...given(read) }));
+    if (kind === 'watch') return this.#watch(response, decode(name), input, given(read));
     return encode(await this.#node.execute(decode(name), input, { ...limits, session }));
+  }
+
+  async #watch(response: ServerResponse, name: string, input: unknown, read: object): Promise<undefined> {
+    if (this.#watches >= this.#maxWatches)
+      throw new KontikiError('KONTIKI_OVERLOADED', `This node serves ${this.#maxWatches} watches already.`);
+    this.#watches += 1;
+    try {
+      await sendChanges(this.#node.raft, response, async (isFirst) => {
+        const limits = { timeout: this.#timeout, ...(isFirst ? read : { consistency: 'local' }) };
+        const { index, result } = await this.#node.query(name, input, limits);
+        return { index, json: toJson(result ?? null) };
+      });
+    } finally {
+      this.#watches -= 1;
+    }
+    return undefined;
   }
 
   #checkToken({ headers }: IncomingMessage): void {
@@ -138,12 +166,15 @@ function given(fields: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Encodes a result. Throws if JSON would change it. The command was applied nevertheless. */
 function encode({ index, term, result }: Applied<unknown>): string {
   const position = `"index":${index},"term":${term}`;
-  if (result === undefined) return `{${position}}`;
+  return result === undefined ? `{${position}}` : `{${position},"result":${toJson(result)}}`;
+}
+
+/** Encodes a result. Throws if JSON would change it. A command was applied nevertheless. */
+function toJson(result: unknown): string {
   try {
-    return `{${position},"result":${Buffer.from(jsonCodec.encode(result)).toString()}}`;
+    return Buffer.from(jsonCodec.encode(result)).toString();
   } catch (error) {
     const text = `The call succeeded, but its result cannot be sent as JSON. ${(error as Error).message}`;
     throw new KontikiError('KONTIKI_RESULT_LOST', text, { cause: error });
