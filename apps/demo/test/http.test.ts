@@ -282,3 +282,22 @@ it.each([
   expect(await client.answered(1)).toEqual([status]);
   expect(machine.size).toBe(0);
 });
+
+it('a watch sends the value of a key now and after each change, until its node closes', async () => {
+  const { connect, node } = await startNode();
+  const [watcher, writer] = [connect(), connect()];
+  const lines = (): string[] => watcher.answers.split('\n').filter((line) => line.startsWith('{"index"'));
+  const seen = async (count: number): Promise<unknown> => {
+    await eventually(`${count} values`, () => lines().length >= count);
+    return (JSON.parse(lines()[count - 1] as string) as { result: unknown }).result;
+  };
+  watcher.socket.write(get('/kv/x?watch'));
+  expect(await seen(1)).toBeNull();
+  writer.socket.write(put('other', 'x') + put('x', 'v'));
+  expect(await seen(2)).toEqual({ revision: expect.any(Number), value: 'dg==' });
+  writer.socket.write('DELETE /kv/x HTTP/1.1\r\nHost: x\r\n\r\n');
+  expect(await seen(3)).toBeNull();
+  await node.close();
+  await eventually('the response has ended', () => watcher.answers.endsWith('0\r\n\r\n'));
+  expect(lines()).toHaveLength(3);
+});

@@ -2,7 +2,7 @@
 import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DemoCluster, eventually, freePorts, type NodeStatus } from './cluster.js';
+import { DemoCluster, eventually, freePorts, type NodeStatus, type Program } from './cluster.js';
 
 let cluster: DemoCluster;
 beforeEach(async () => {
@@ -179,6 +179,23 @@ describe('the command-line client', () => {
     const piped = await cluster.run(['put', 'b', '-', '--data', cluster.data], 'from stdin').result;
     expect(piped.code).toBe(0);
     expect(await client('get', 'b')).toEqual([0, 'from stdin']);
+  });
+
+  it('watch prints each new value, and continues at another node', async () => {
+    await cluster.start();
+    const run = (...args: string[]): Program => cluster.run([...args, '--data', cluster.data]);
+    const watch = run('watch', 'a', '--count', '4');
+    await eventually('the key does not exist', () => watch.output === 'no such key\n');
+    await run('put', 'a', '1').result;
+    await eventually('the value is 1', () => watch.output.endsWith(' "1"\n'));
+    process.kill(((await cluster.status('n1')) as NodeStatus).pid, 'SIGKILL');
+    await run('put', 'a', '2').result;
+    await eventually('the value is 2', () => watch.output.endsWith(' "2"\n'));
+    await run('delete', 'a').result;
+    expect(await watch.result).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^no such key\n\d+ "1"\n\d+ "2"\nno such key\n$/),
+    });
   });
 
   it('load prints the rate and latency of its PUTs, and refuses invalid flags', async () => {

@@ -80,11 +80,7 @@ async function key(
   nodes: Nodes,
   limit: number,
 ): Promise<number> {
-  const name = positionals[0] as string;
-  // URL parsers resolve the path segments `.` and `..` even if they are percent-encoded.
-  if (name === '.' || name === '..')
-    throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
-  const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
+  const path = `${keyPath(positionals[0] as string)}${values['local'] === true ? '?consistency=local' : ''}`;
   const headers: Record<string, string> = {};
   const revision = wholeNumber('if-match', values['if-match'], 1, Number.MAX_SAFE_INTEGER);
   if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
@@ -97,6 +93,14 @@ async function key(
     process.stderr.write(`${command === 'put' ? `revision ${revisionOf(response)}` : 'deleted'}\n`);
   else throw refused(response);
   return 0;
+}
+
+/** Returns the path of a key in URLs. */
+export function keyPath(name: string): string {
+  // URL parsers resolve the path segments `.` and `..` even if they are percent-encoded.
+  if (name === '.' || name === '..')
+    throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
+  return `/kv/${encodeURIComponent(name)}`;
 }
 
 /** Sends a request to any node. A write is applied once, although it may be sent several times. */

@@ -1,6 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { disconnectSignal, sessionOf } from '@kontiki/client/server';
-import { NotLeaderError, SessionClient, type Logger, type RaftNode, type Refused } from '@kontiki/core';
+import { disconnectSignal, sendChanges, sessionOf, type Change } from '@kontiki/client/server';
+import {
+  KontikiError,
+  NotLeaderError,
+  SessionClient,
+  type Logger,
+  type Position,
+  type RaftNode,
+  type Refused,
+} from '@kontiki/core';
 import { ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
@@ -18,6 +26,9 @@ const MAX_LIST = 1_000;
  * they still have time to ask another node.
  */
 const TIMEOUT = 2_500;
+
+/** Maximum number of watches in progress. */
+const MAX_WATCHES = 256;
 
 /** The target of a request, parsed from its URL. */
 interface Target {
@@ -52,6 +63,7 @@ export class KvApi {
   readonly #logger: ThrottledLogger;
   readonly #access: Access;
   readonly #redirects: boolean;
+  #watches = 0;
 
   constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false, retryMs }: KvApiOptions) {
     this.#node = node;
@@ -96,6 +108,7 @@ export class KvApi {
 
   async #key(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
     const key = target.key as string;
+    if (request.method === 'GET' && target.query.has('watch')) return this.#watch(response, target);
     if (request.method === 'GET' || request.method === 'HEAD') return this.#get(response, target);
     if (request.method !== 'PUT' && request.method !== 'DELETE') {
       throw new HttpError(405, 'METHOD', '/kv/KEY supports GET, PUT and DELETE.');
@@ -142,6 +155,29 @@ export class KvApi {
       ETag: `"${item.revision}"`,
     });
     response.end(item.value);
+  }
+
+  /** Sends the value of a key, and each new value. See `sendChanges` for the format. */
+  async #watch(response: ServerResponse, { key, query }: Target): Promise<void> {
+    const minIndex = Number(query.get('minIndex') ?? 0);
+    if (this.#watches >= MAX_WATCHES)
+      throw new KontikiError(
+        'KONTIKI_OVERLOADED',
+        `This node serves ${MAX_WATCHES} watches already. Try another node.`,
+      );
+    const read = ({ index }: Position): Change => {
+      const item = this.#machine.get(key as string);
+      const value = item && { revision: item.revision, value: Buffer.from(item.value).toString('base64') };
+      return { index, json: JSON.stringify(value ?? null) };
+    };
+    this.#watches += 1;
+    try {
+      await sendChanges(this.#node, response, (isFirst) =>
+        this.#node.read(read, isFirst ? { minIndex, timeout: TIMEOUT } : { consistency: 'local' }),
+      );
+    } finally {
+      this.#watches -= 1;
+    }
   }
 
   async #list(response: ServerResponse, target: Target): Promise<void> {
