@@ -48,6 +48,8 @@ interface Answer {
   readonly isRetry: boolean;
 }
 
+/** The request that opens a session. */
+const OPEN: NodeRequest = { method: 'POST', path: '/sessions', headers: { 'Content-Type': 'application/json' } };
 /** Maximum number of open sessions of one client. */
 const MAX_SESSIONS = 16;
 /** Milliseconds until the client asks again whether the cluster supports sessions. */
@@ -278,7 +280,7 @@ export class ClusterClient {
   async #open(call: Call, options: SendOptions): Promise<void> {
     for (const _ of this.#urls) {
       // A session that is opened twice is harmless, because an unused one expires.
-      const { response } = await this.#repeat(call, 'open', options, () => ({ method: 'POST', path: '/sessions' }));
+      const { response } = await this.#repeat(call, 'open', options, () => OPEN);
       // Nodes of earlier versions have no such path.
       if (![404, 405].includes(response.status) && errorIn(response.body)?.code !== 'KONTIKI_LEVEL') {
         this.#sessions.push(new Session(bodyOf<{ readonly session: number }>(response).session));

@@ -16,6 +16,7 @@ it.each([
   ['a missing name', 'POST', '/execute', {}, '{}', 404],
   ['a longer path', 'POST', '/execute/a/b', {}, '{}', 404],
   ['an unknown path', 'POST', '/elsewhere/append', {}, '{}', 404],
+  ['a session without a content type', 'POST', '/sessions', {}, undefined, 415],
   ['no content type', 'POST', '/execute/append', {}, '{"input":"x"}', 415],
   ['another content type', 'POST', '/execute/append', { 'Content-Type': 'text/plain' }, '{"input":"x"}', 415],
   ['invalid JSON', 'POST', '/execute/append', json, '{"input":', 400],

@@ -102,11 +102,11 @@ class Routes {
         'The paths are /sessions, /execute/NAME, /query/NAME and /watch/NAME.',
       );
     if (request.method !== 'POST') throw new Refusal(405, 'KONTIKI_BAD_INPUT', `${path} supports only POST.`);
-    const limits = { timeout: this.#timeout, signal: disconnectSignal(response) };
-    if (kind === 'sessions') return JSON.stringify({ session: await this.#node.openSession(limits) });
     // Browsers send this type to other sites only if those allow it.
     if (!/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
       throw new Refusal(415, 'KONTIKI_BAD_INPUT', 'The Content-Type must be application/json.');
+    const limits = { timeout: this.#timeout, signal: disconnectSignal(response) };
+    if (kind === 'sessions') return JSON.stringify({ session: await this.#node.openSession(limits) });
     const session = sessionOf(request);
     const body = await readJson(request, this.#maxBodyBytes);
     if (body === undefined) return undefined;
