@@ -14,6 +14,7 @@ Then, in another terminal: ${COMMAND} COMMAND
   put KEY VALUE      set a key
   get KEY            print the value of a key
   delete KEY         delete a key
+  watch KEY          print the value of a key, and each new value
   status             print the state of each node
   load               set keys as fast as the cluster accepts them
   snapshot COMMAND   take, copy and check snapshots
@@ -46,6 +47,7 @@ const commands: Readonly<Record<string, Run>> = {
   get: client('get'),
   delete: client('delete'),
   status: client('status'),
+  watch: async (args) => (await import('./commands/watch.js')).watchCommand(args),
   load: async (args) => (await import('./commands/load.js')).loadCommand(args),
   snapshot: async (args) => (await import('./commands/snapshot.js')).snapshotCommand(args),
   member: async (args) => (await import('./commands/member.js')).memberCommand(args),

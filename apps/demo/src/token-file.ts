@@ -22,13 +22,3 @@ export function readToken(flag: string, path: unknown): string | undefined {
     EXIT.usage,
   );
 }
-
-/** Returns the headers that authorize a client, from the flag `--token-file`. */
-export function authorizationOf(values: Readonly<Record<string, unknown>>): Record<string, string> {
-  return authorization(readToken('token-file', values['token-file']));
-}
-
-/** Returns the request headers that contain a token. */
-export function authorization(token: string | undefined): Record<string, string> {
-  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
-}

@@ -1,13 +1,11 @@
-// Shows how clients react when a node hangs, is down, or redirects to itself. The nodes are small
-// HTTP servers in this process, and the clock is virtual.
+// Shows how the commands status and snapshot react when a node hangs. The nodes are small HTTP
+// servers in this process, and the clock is virtual.
 import { once } from 'node:events';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { HttpClient } from '@kontiki/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { after } from '../../../packages/peers/test/transports/servers.js';
-import { HttpClient } from '../src/client/http-client.js';
-import { KvClient } from '../src/client/kv-client.js';
-import { requestFromLeader } from '../src/client/leader-request.js';
 import { SnapshotClient } from '../src/client/snapshot-client.js';
 import { clientCommand } from '../src/commands/client.js';
 
@@ -51,58 +49,6 @@ function http(): HttpClient {
   after(() => client.close());
   return client;
 }
-
-const kvClient = (urls: readonly string[]): KvClient => new KvClient(http(), urls, LIMIT, () => {});
-const get = { method: 'GET', path: '/kv/a' } as const;
-const put = { method: 'PUT', path: '/kv/a', body: 'x' } as const;
-
-it('a read tries the next node after a fraction of the time limit', async () => {
-  const { url, asked } = await serveNothing();
-  const healthy = await serve((_, response) => response.end('value'));
-  const response = kvClient([url, healthy, healthy]).send(get);
-  await asked;
-  await vi.advanceTimersByTimeAsync(LIMIT / 3);
-  expect((await response).body.toString()).toBe('value');
-});
-
-it('a write waits for a node until its time limit, then reports an unknown outcome', async () => {
-  const { url, asked } = await serveNothing();
-  const rejected = expect(kvClient([url, url, url]).send(put)).rejects.toThrow(
-    `UNKNOWN: the write may or may not have taken effect (no answer from ${url} (no data for ${LIMIT} ms)).`,
-  );
-  await asked;
-  await vi.advanceTimersByTimeAsync(LIMIT);
-  await rejected;
-});
-
-it('the time limit of a request covers its redirects and its response', async () => {
-  const { url: slow, asked } = await serveNothing('part');
-  const first = await serve((_, response) => {
-    vi.setSystemTime(Date.now() + LIMIT / 2);
-    response.writeHead(307, { Location: `${slow}/kv/a` }).end();
-  });
-  const outcome = requestFromLeader(http(), first, put, LIMIT);
-  await asked;
-  await vi.advanceTimersByTimeAsync(LIMIT / 2);
-  expect(await outcome).toEqual({ kind: 'unknown', reason: `no answer from ${slow} (no data for ${LIMIT / 2} ms)` });
-});
-
-it('a request fails if nodes redirect it to each other in a loop', async () => {
-  const url: string = await serve((_, response) => response.writeHead(307, { Location: `${url}/kv/a` }).end());
-  const reason = `nodes redirect to each other in a loop, starting at ${url}`;
-  expect(await requestFromLeader(http(), url, put, LIMIT)).toEqual({ kind: 'refused', reason });
-});
-
-it.each([
-  [503, 'refused'],
-  [504, 'unknown'],
-])('a write answered with status %i has the outcome %s', async (status, kind) => {
-  const url = await serve((_, response) => response.writeHead(status).end('{"error":{"message":"No majority."}}'));
-  expect(await requestFromLeader(http(), url, put, LIMIT)).toMatchObject({
-    kind,
-    reason: expect.stringMatching(/No majority$/),
-  });
-});
 
 it('status queries all nodes at the same time, each with the whole time limit', async () => {
   const hung = [await serveNothing(), await serveNothing()];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { HttpClient } from '../src/client/http-client.js';
+import { ClusterClient, HttpClient } from '@kontiki/client';
 import { authorityPath } from '../src/cluster/certificates.js';
 
 export const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -108,18 +108,25 @@ export class DemoCluster {
   readonly size: number;
   /** The nodes that clients use. A test that adds or removes nodes must update this list. */
   ids: readonly string[];
-  #tls = false;
+  readonly #joining: number;
+  /** The number of nodes whose ports for clients follow each other. */
+  #reachable: number;
+  /** The authority of a cluster with certificates. */
+  #ca: string | undefined;
   #http = new HttpClient();
+  readonly #clients: ClusterClient[] = [];
 
-  private constructor(size: number, port: number) {
+  private constructor(size: number, joining: number, port: number) {
     this.size = size;
+    this.#joining = joining;
+    this.#reachable = size;
     this.port = port;
     this.ids = Array.from({ length: size }, (_, i) => `n${i + 1}`);
   }
 
   /** Creates a cluster with ports for `size` nodes, and for `joining` additional nodes. */
   static async create(size = 3, joining = 2): Promise<DemoCluster> {
-    return new DemoCluster(size, await freePorts(2 * (size + joining)));
+    return new DemoCluster(size, joining, await freePorts(2 * (size + joining)));
   }
 
   /** A client that trusts the nodes. */
@@ -127,8 +134,16 @@ export class DemoCluster {
     return this.#http;
   }
 
+  /** Creates a client of all nodes. Includes those that may join if `start` had `--peer-port`. */
+  client(timeout: number): ClusterClient {
+    const urls = Array.from({ length: this.#reachable }, (_, i) => this.url(`n${i + 1}`));
+    const client = new ClusterClient({ urls, timeout, tls: { ca: this.#ca } });
+    this.#clients.push(client);
+    return client;
+  }
+
   url(id: string): string {
-    return `${this.#tls ? 'https' : 'http'}://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
+    return `${this.#ca !== undefined ? 'https' : 'http'}://127.0.0.1:${this.port + Number(id.slice(1)) - 1}`;
   }
 
   run(args: readonly string[], input?: string, main?: string): Program {
@@ -156,9 +171,10 @@ export class DemoCluster {
       if (!program.alive) throw new Error(`the demo has exited:\n${program.output}`);
       return program.output.includes(' leads. Try');
     });
+    if (flags.includes('--peer-port')) this.#reachable = size + this.#joining;
     if (flags.includes('--tls')) {
-      this.#tls = true;
-      this.#http = new HttpClient({ ca: readFileSync(authorityPath(data), 'utf8') });
+      this.#ca = readFileSync(authorityPath(data), 'utf8');
+      this.#http = new HttpClient({ tls: { ca: this.#ca } });
     }
     return program;
   }
@@ -198,7 +214,7 @@ export class DemoCluster {
   async remove(): Promise<void> {
     for (const program of this.programs) if (program.alive) program.process.kill('SIGTERM');
     await Promise.all(this.programs.map(({ result }) => result));
-    this.#http.close();
+    for (const client of [this.#http, ...this.#clients]) client.close();
     rmSync(this.data, { recursive: true });
   }
 }

@@ -12,8 +12,10 @@ import {
   MemoryNetwork,
   MemorySnapshots,
   RaftNode,
+  SessionMachine,
   silentLogger,
   type Logger,
+  type Refused,
 } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { after, heldBytes } from '../../../packages/peers/test/transports/servers.js';
@@ -36,7 +38,8 @@ class HeldLog extends MemoryLog {
 }
 
 interface TestNode {
-  readonly node: RaftNode<KvResult>;
+  readonly machine: KvMachine;
+  readonly node: RaftNode<KvResult | Refused>;
   readonly log: HeldLog;
   readonly snapshots: MemorySnapshots;
   /** Messages of the errors that the interface has logged. */
@@ -78,7 +81,14 @@ async function startNode(): Promise<TestNode> {
   const machine = new KvMachine();
   await bootstrap(log, { cluster: 'http', server: 'a', members: { a: 'memory:a' } });
   const transport = new MemoryNetwork().transport();
-  const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'http', machine, log, snapshots, transport });
+  const node = await RaftNode.open<KvResult | Refused>({
+    id: 'a',
+    cluster: 'http',
+    machine: new SessionMachine(machine),
+    log,
+    snapshots,
+    transport,
+  });
   after(() => node.close());
   // Once a leader answers a read, it has applied an entry, so a snapshot can be taken.
   await node.read(() => machine.size);
@@ -98,6 +108,7 @@ async function startNode(): Promise<TestNode> {
   await server.listen(0, '127.0.0.1');
   after(() => server.close());
   return {
+    machine,
     node,
     log,
     snapshots,
@@ -110,8 +121,8 @@ async function startNode(): Promise<TestNode> {
 }
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-const put = (key: string, value: string): string =>
-  `PUT /kv/${key} HTTP/1.1\r\nHost: x\r\nContent-Length: ${value.length}\r\n\r\n${value}`;
+const put = (key: string, value: string, header = ''): string =>
+  `PUT /kv/${key} HTTP/1.1\r\nHost: x\r\n${header}Content-Length: ${value.length}\r\n\r\n${value}`;
 
 it('a request body that arrives byte by byte uses little memory', async () => {
   const { bodyBytes, connect } = await startNode();
@@ -205,13 +216,17 @@ it('SnapshotApi reports the newest snapshot from before its process started', as
 
 it.each(['stops by a fault', 'is closed'])('a node that %s answers every request in progress', async (how) => {
   const { node, log, server, bodyBytes, connect } = await startNode();
+  const first = connect();
+  first.socket.write(put('first', 'x'));
+  await first.answered(1);
+  const before = bodyBytes();
   const error = new KontikiError('KONTIKI_STORE_FAILED', 'The disk is gone.');
   let fail: (error: Error) => void = () => {};
   log.fault = new Promise((_, reject) => (fail = reject));
   log.fault.catch(() => {});
   const clients = Array.from({ length: 30 }, connect);
   for (const [i, client] of clients.entries()) client.socket.write(put(`k${i}`, 'x') + get('/status'));
-  await eventually('all bodies have arrived', () => bodyBytes() === clients.length);
+  await eventually('all bodies have arrived', () => bodyBytes() === before + clients.length);
   await new Promise((resolve) => setImmediate(resolve));
   const stopped = new Promise((resolve) => node.on('fatal', resolve));
   fail(error);
@@ -236,4 +251,53 @@ it('a request that arrives while the server closes is answered, even after a sta
   for (const end = performance.now() + 700; performance.now() < end;);
   expect(await stalled.answered(2)).toEqual(['200', '200']);
   await closed;
+});
+
+it('writes with the same session and sequence number are applied once', async () => {
+  const { machine, connect } = await startNode();
+  const client = connect();
+  client.socket.write('POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
+  await client.answered(1);
+  const [, session] = /"session":(\d+)/.exec(client.answers) as unknown as [string, string];
+  const header = (sequence: number): string => `Kontiki-Session: ${session} ${sequence} 0\r\n`;
+  client.socket.write(put('x', 'first', header(1)) + put('x', 'first', header(1)) + put('x', 'second', header(2)));
+  client.socket.write(`DELETE /kv/x HTTP/1.1\r\nHost: x\r\n${header(3)}\r\n`.repeat(2));
+  client.socket.write(put('x', 'first', header(1)));
+  expect(await client.answered(7)).toEqual(['200', '204', '204', '204', '204', '204', '204']);
+  const revisions = [...client.answers.matchAll(/ETag: "(\d+)"/g)].map(([, revision]) => Number(revision));
+  // The retries have the revision of the first attempt, and do not bring the key back.
+  expect(revisions.map((revision) => revision - (revisions[0] as number))).toEqual([0, 0, 2, 0]);
+  expect(machine.get('x')).toBeUndefined();
+});
+
+it.each([
+  ['1 2', '400'],
+  ['1 1 1', '400'],
+  ['x', '400'],
+  ['12345 1 0', '409'],
+])('a write with the session header %s is answered with %s and not applied', async (header, status) => {
+  const { machine, connect } = await startNode();
+  const client = connect();
+  client.socket.write(put('x', 'value', `Kontiki-Session: ${header}\r\n`));
+  expect(await client.answered(1)).toEqual([status]);
+  expect(machine.size).toBe(0);
+});
+
+it('a watch sends the value of a key now and after each change, until its node closes', async () => {
+  const { connect, node } = await startNode();
+  const [watcher, writer] = [connect(), connect()];
+  const lines = (): string[] => watcher.answers.split('\n').filter((line) => line.startsWith('{"index"'));
+  const seen = async (count: number): Promise<unknown> => {
+    await eventually(`${count} values`, () => lines().length >= count);
+    return (JSON.parse(lines()[count - 1] as string) as { result: unknown }).result;
+  };
+  watcher.socket.write(get('/kv/x?watch'));
+  expect(await seen(1)).toBeNull();
+  writer.socket.write(put('other', 'x') + put('x', 'v'));
+  expect(await seen(2)).toEqual({ revision: expect.any(Number), value: 'dg==' });
+  writer.socket.write('DELETE /kv/x HTTP/1.1\r\nHost: x\r\n\r\n');
+  expect(await seen(3)).toBeNull();
+  await node.close();
+  await eventually('the response has ended', () => watcher.answers.endsWith('0\r\n\r\n'));
+  expect(lines()).toHaveLength(3);
 });

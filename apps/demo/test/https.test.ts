@@ -5,9 +5,9 @@ import { connect as connectPlain } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { after } from '../../../packages/peers/test/transports/servers.js';
-import { HttpClient, type HttpClientOptions } from '../src/client/http-client.js';
-import { put, requestFromLeader } from '../src/client/leader-request.js';
+import { HttpClient, type HttpClientOptions, type NodeResponse } from '@kontiki/client';
 import { Authority } from '../src/cluster/authority.js';
+import { describeFailure } from '../src/describe-failure.js';
 import { KvServer, type ServerTls } from '../src/http/server.js';
 
 let authority: Authority;
@@ -43,6 +43,9 @@ function clientWith(options: HttpClientOptions): HttpClient {
   return client;
 }
 
+const put = (client: HttpClient, url: string): Promise<NodeResponse> =>
+  client.send(url, { method: 'PUT', path: '/kv/a', body: 'x' }, 10_000);
+
 /** Connects to a server without checking its certificate. */
 async function connected(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options });
@@ -53,7 +56,7 @@ async function connected(port: number, options: ConnectionOptions = {}): Promise
 
 it('a client that trusts the authority of a node gets answers over HTTPS', async () => {
   const { url, received } = await startServer(await authority.issue('demo', 'n1'));
-  expect(await put(clientWith({ ca }), url, 'a', 'x')).toEqual({ kind: 'done', leader: url });
+  expect((await put(clientWith({ tls: { ca } }), url)).status).toBe(204);
   expect(received).toEqual(['PUT']);
 });
 
@@ -63,9 +66,10 @@ it.each([
   ['a file that is no certificate', async () => ({ ca: 'no certificate' })],
 ])('a client with %s reports how to trust the node, and sends nothing', async (_, options) => {
   const { url, received } = await startServer(await authority.issue('demo', 'n1'));
-  const client = clientWith(await options());
+  const client = clientWith({ tls: await options() });
   for (let i = 0; i < 20; i += 1) {
-    await expect(put(client, url, 'a', 'x')).rejects.toThrow(
+    const failure = await put(client, url).then(String, describeFailure);
+    expect(failure).toMatch(
       /^The certificate of https:.* is not trusted: .*\. Nothing was sent\. Name the authority .* with --ca FILE/,
     );
   }
@@ -74,13 +78,10 @@ it.each([
 
 it('a write to a node that does not speak TLS is reported as not sent', async () => {
   const { url, received } = await startServer();
-  const outcome = await requestFromLeader(
-    clientWith({ ca }),
-    url.replace('http', 'https'),
-    { method: 'PUT', path: '/kv/a', body: 'x' },
-    10_000,
-  );
-  expect(outcome).toEqual({ kind: 'refused', reason: expect.stringMatching(/^cannot connect to https:.*\(EPROTO\)$/) });
+  await expect(put(clientWith({ tls: { ca } }), url.replace('http', 'https'))).rejects.toMatchObject({
+    sent: false,
+    message: expect.stringMatching(/^cannot connect to https:.*\(EPROTO\)$/),
+  });
   expect(received).toEqual([]);
 });
 
@@ -93,14 +94,14 @@ it('a KvServer refuses clients that use TLS 1.1', async () => {
 it('a KvServer uses a new certificate for new connections and keeps open ones', async () => {
   const { server, url } = await startServer(await authority.issue('demo', 'n1'));
   const subjectOf = (socket: TLSSocket): string => socket.getPeerCertificate().subject.CN;
-  const client = clientWith({ ca });
+  const client = clientWith({ tls: { ca } });
   const open = await connected(server.port);
   server.setTls(await authority.issue('demo', 'renewed'));
   expect(subjectOf(open)).toBe('n1');
   open.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   expect(String(await once(open, 'data'))).toContain('204 No Content');
   expect(subjectOf(await connected(server.port))).toBe('renewed');
-  expect((await put(client, url, 'a', 'x')).kind).toBe('done');
+  expect((await put(client, url)).status).toBe(204);
 });
 
 it('a KvServer closes even if a client never completes the TLS handshake', async () => {

@@ -1,8 +1,8 @@
 // Shows how the nodes of a real cluster answer over HTTP, and what the command-line client prints.
-import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DemoCluster, eventually, freePorts, type NodeStatus } from './cluster.js';
+import { DemoCluster, eventually, freePorts, type NodeStatus, type Program } from './cluster.js';
 
 let cluster: DemoCluster;
 beforeEach(async () => {
@@ -33,8 +33,8 @@ async function leaderUrl(): Promise<string> {
 }
 
 describe('the HTTP interface of a node', () => {
-  it('with --forward, every node serves all requests for keys', async () => {
-    await cluster.start('--forward');
+  it('every node serves all requests for keys', async () => {
+    await cluster.start();
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader.id) as string);
@@ -75,8 +75,8 @@ describe('the HTTP interface of a node', () => {
     expect(await (await fetch(`${follower}/health`)).json()).toMatchObject({ healthy: true, leader: leader.id });
   });
 
-  it('a follower redirects requests for keys to the leader', async () => {
-    await cluster.start();
+  it('with --redirect, a follower redirects requests for keys to the leader', async () => {
+    await cluster.start('--redirect');
     const url = await leaderUrl();
     const leader = (await cluster.leader()) as NodeStatus;
     const follower = cluster.url(cluster.ids.find((id) => id !== leader.id) as string);
@@ -85,6 +85,7 @@ describe('the HTTP interface of a node', () => {
       ['PUT', '/kv/empty'],
       ['DELETE', '/kv/empty'],
       ['GET', '/kv?prefix=a'],
+      ['POST', '/sessions'],
     ] as const) {
       const sent = await fetch(follower + path, { method, redirect: 'manual', headers: { Host: 'evil.example' } });
       expect([sent.status, sent.headers.get('location')]).toEqual([307, url + path]);
@@ -134,6 +135,8 @@ describe('the HTTP interface of a node', () => {
   it('a write without a majority gets 503, or 504 if its outcome is unknown', async () => {
     await cluster.start();
     const leader = (await cluster.leader()) as NodeStatus;
+    // The first write opens a session.
+    expect((await fetch(`${cluster.url(leader.id)}/kv/a`, { method: 'PUT', body: 'x' })).status).toBe(204);
     const others = await Promise.all(cluster.ids.filter((id) => id !== leader.id).map((id) => cluster.status(id)));
     for (const other of others) process.kill((other as NodeStatus).pid, 'SIGKILL');
     const put = fetch(`${cluster.url(leader.id)}/kv/a`, { method: 'PUT', body: 'x' });
@@ -178,6 +181,23 @@ describe('the command-line client', () => {
     expect(await client('get', 'b')).toEqual([0, 'from stdin']);
   });
 
+  it('watch prints each new value, and continues at another node', async () => {
+    await cluster.start();
+    const run = (...args: string[]): Program => cluster.run([...args, '--data', cluster.data]);
+    const watch = run('watch', 'a', '--count', '4');
+    await eventually('the key does not exist', () => watch.output === 'no such key\n');
+    await run('put', 'a', '1').result;
+    await eventually('the value is 1', () => watch.output.endsWith(' "1"\n'));
+    process.kill(((await cluster.status('n1')) as NodeStatus).pid, 'SIGKILL');
+    await run('put', 'a', '2').result;
+    await eventually('the value is 2', () => watch.output.endsWith(' "2"\n'));
+    await run('delete', 'a').result;
+    expect(await watch.result).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^no such key\n\d+ "1"\n\d+ "2"\nno such key\n$/),
+    });
+  });
+
   it('load prints the rate and latency of its PUTs, and refuses invalid flags', async () => {
     await cluster.start();
     const load = cluster.run(['load', '--clients', '4', '--seconds', '1', '--data', cluster.data]);
@@ -190,7 +210,7 @@ describe('the command-line client', () => {
     expect([wrong.code, wrong.output]).toEqual([2, expect.stringContaining('--clients must be a whole number from 1')]);
   });
 
-  it('the client retries refused requests and reports unknown outcomes', async () => {
+  it('the client retries until its time limit, then reports whether anything was written', async () => {
     const closed = `http://127.0.0.1:${await freePorts(1)}`;
     const refused = await cluster.run(['put', 'a', 'b', '--url', closed, '--timeout', '500']).result;
     expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('Nothing was written')]);
@@ -206,11 +226,14 @@ describe('the command-line client', () => {
     expect([large.code, large.output]).toEqual([1, expect.stringContaining('Nothing was sent')]);
     const dots = await cluster.run(['put', '..', 'b', '--url', closed]).result;
     expect([dots.code, dots.output]).toEqual([2, expect.stringContaining('The key ".." cannot be part of a URL')]);
-    // This server closes the connection after receiving the request, so the outcome is unknown.
-    const server = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.destroy()));
+    // This server opens a session, but does not answer the PUT.
+    const server = createServer(({ url }, response) =>
+      url === '/sessions' ? response.end('{"session":1}') : response.socket?.destroy(),
+    );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
-    const unknown = await cluster.run(['put', 'a', 'b', '--url', `http://127.0.0.1:${port}`]).result;
+    const put = ['put', 'a', 'b', '--url', `http://127.0.0.1:${port}`, '--timeout', '500'];
+    const unknown = await cluster.run(put).result;
     expect([unknown.code, unknown.output]).toEqual([4, expect.stringContaining('UNKNOWN')]);
     server.close();
   });

@@ -1,22 +1,29 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { put } from '../src/client/leader-request.js';
+import { ClientError, type ClusterClient } from '@kontiki/client';
 import { eventually, type DemoCluster } from './cluster.js';
 
 const READERS = 16;
+const TIMEOUT = 60_000;
 
-/** Writers that set new keys one after another, and record which writes were acknowledged. */
+/**
+ * Writers that set new keys one after another, in sessions, and record which writes were
+ * acknowledged. A write is repeated for up to `TIMEOUT` milliseconds.
+ */
 export class Load {
   readonly acknowledged = new Set<string>();
-  unknown = 0;
-  refused = 0;
+  /** The number of attempts that were refused or not answered. */
+  retries = 0;
+  /** The errors of writes that were not acknowledged. */
+  readonly failed: string[] = [];
   #lastAt = performance.now();
   #longestGap = 0;
   readonly #cluster: DemoCluster;
+  readonly #client: ClusterClient;
   readonly #writers: Promise<void>[];
   #running = true;
 
   constructor(cluster: DemoCluster, writers: number, name: string) {
     this.#cluster = cluster;
+    this.#client = cluster.client(TIMEOUT);
     this.#writers = Array.from({ length: writers }, (_, i) => this.#write(`${name}-${i}`));
   }
 
@@ -67,22 +74,17 @@ export class Load {
   }
 
   async #write(name: string): Promise<void> {
-    let url = this.#cluster.url(this.#cluster.ids[0] as string);
+    const onRetry = (): void => void (this.retries += 1);
     let n = 0;
-    // Try the next node after every failure, because a node stopped by SIGSTOP does not answer at
-    // all.
-    let attempt = 0;
     while (this.#running) {
       const key = `${name}-${n++}`;
-      while (this.#running) {
-        const { ids } = this.#cluster;
-        const outcome = await put(this.#cluster.http, url, key, key);
-        url = outcome.leader ?? this.#cluster.url(ids[attempt++ % ids.length] as string);
-        if (outcome.kind === 'done') this.#acknowledge(key);
-        if (outcome.kind === 'unknown') this.unknown += 1;
-        if (outcome.kind !== 'refused') break;
-        this.refused += 1;
-        await pause(20);
+      try {
+        const { status } = await this.#client.write({ method: 'PUT', path: `/kv/${key}`, body: key }, { onRetry });
+        if (status !== 204) throw new Error(`A PUT was answered with status ${status}.`);
+        this.#acknowledge(key);
+      } catch (error) {
+        if (!(error instanceof ClientError)) throw error;
+        this.failed.push(error.message);
       }
     }
   }

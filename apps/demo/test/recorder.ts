@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Random, type Operation, type RegisterInput } from '@kontiki/testing';
-import type { NodeRequest } from '../src/client/http-client.js';
-import { requestFromLeader, type RequestOutcome } from '../src/client/leader-request.js';
+import { ClientError, NoResponseError, type ClusterClient, type NodeRequest, type NodeResponse } from '@kontiki/client';
 import type { DemoCluster } from './cluster.js';
 
 /**
@@ -9,10 +8,19 @@ import type { DemoCluster } from './cluster.js';
  */
 const ROTATION = 250;
 const KEYS = 4;
+/** Milliseconds after which a client gives up. */
+const TIMEOUT = 3_000;
+
+type Send = (request: NodeRequest) => Promise<Outcome>;
+
+/** A `refused` request had no effect. An `unknown` request may have had an effect. */
+type Outcome =
+  { readonly kind: 'answered'; readonly response: NodeResponse } | { readonly kind: 'refused' | 'unknown' };
 
 /**
  * Clients that read, write, and compare-and-set a few keys through all nodes. Each operation is
- * recorded with its observed outcome.
+ * recorded with its observed outcome. Half of the clients use sessions and repeat their writes. The
+ * others send each request once, to a random node.
  */
 export class Recorder {
   readonly history: Operation<RegisterInput>[] = [];
@@ -23,7 +31,9 @@ export class Recorder {
 
   constructor(cluster: DemoCluster, clients: number) {
     this.#cluster = cluster;
-    this.#clients = Array.from({ length: clients }, (_, i) => this.#run(new Random(i, 'client')));
+    this.#clients = Array.from({ length: clients }, (_, i) => {
+      return this.#run(new Random(i, 'client'), i % 2 === 0 ? cluster.client(TIMEOUT) : undefined);
+    });
   }
 
   async stop(): Promise<void> {
@@ -31,20 +41,23 @@ export class Recorder {
     await Promise.all(this.#clients);
   }
 
-  async #run(random: Random): Promise<void> {
+  async #run(random: Random, session: ClusterClient | undefined): Promise<void> {
     while (this.#running) {
-      const url = this.#cluster.url(random.pick(this.#cluster.ids));
+      const send = (request: NodeRequest): Promise<Outcome> =>
+        session === undefined
+          ? this.#sendOnce(this.#cluster.url(random.pick(this.#cluster.ids)), request)
+          : sendInSession(session, request);
       const key = `h-${Math.floor(performance.now() / ROTATION)}-${random.below(KEYS)}`;
       const choice = random.next();
-      if (choice < 0.4) await this.#read(url, key);
-      else if (choice < 0.8) await this.#write(url, key);
-      else await this.#compareAndSet(url, key);
+      if (choice < 0.4) await this.#read(send, key);
+      else if (choice < 0.8) await this.#write(send, key);
+      else await this.#compareAndSet(send, key);
     }
   }
 
-  async #read(url: string, key: string): Promise<{ value: string | null; revision: string | undefined } | undefined> {
+  async #read(send: Send, key: string): Promise<{ value: string | null; revision: string | undefined } | undefined> {
     const call = performance.now();
-    const outcome = await this.#request(url, { method: 'GET', path: `/kv/${key}` });
+    const outcome = await send({ method: 'GET', path: `/kv/${key}` });
     if (outcome.kind !== 'answered' || ![200, 404].includes(outcome.response.status)) return undefined;
     const { status, body, headers } = outcome.response;
     const value = status === 404 ? null : body.toString();
@@ -52,31 +65,38 @@ export class Recorder {
     return { value, revision: headers.etag };
   }
 
-  async #write(url: string, key: string): Promise<void> {
+  async #write(send: Send, key: string): Promise<void> {
     const value = this.#nextValue;
     const call = performance.now();
-    const outcome = await this.#request(url, { method: 'PUT', path: `/kv/${key}`, body: value });
+    const outcome = await send({ method: 'PUT', path: `/kv/${key}`, body: value });
     if (outcome.kind !== 'refused') this.#record(key, call, outcome.kind === 'answered', { type: 'write', value });
   }
 
-  async #compareAndSet(url: string, key: string): Promise<void> {
-    const seen = await this.#read(url, key);
+  async #compareAndSet(send: Send, key: string): Promise<void> {
+    const seen = await this.#read(send, key);
     if (seen === undefined) return;
     const { value: expected, revision } = seen;
     const value = this.#nextValue;
     const headers: Record<string, string> =
       revision === undefined ? { 'If-None-Match': '*' } : { 'If-Match': revision };
     const call = performance.now();
-    const outcome = await this.#request(url, { method: 'PUT', path: `/kv/${key}`, body: value, headers });
+    const outcome = await send({ method: 'PUT', path: `/kv/${key}`, body: value, headers });
     if (outcome.kind === 'refused') return;
     const done = outcome.kind === 'answered' ? { done: outcome.response.status === 204 } : {};
     this.#record(key, call, outcome.kind === 'answered', { type: 'cas', expected, value, ...done });
   }
 
-  async #request(url: string, request: NodeRequest): Promise<RequestOutcome> {
-    const outcome = await requestFromLeader(this.#cluster.http, url, request, 3_000);
-    if (outcome.kind === 'refused') await pause(10);
-    return outcome;
+  async #sendOnce(url: string, request: NodeRequest): Promise<Outcome> {
+    try {
+      const response = await this.#cluster.http.send(url, request, TIMEOUT);
+      if (response.status < 500 && response.status !== 307) return answered(response);
+      if (response.status >= 500 && response.status !== 503) return { kind: 'unknown' };
+    } catch (error) {
+      if (!(error instanceof NoResponseError)) throw error;
+      if (error.sent) return { kind: 'unknown' };
+    }
+    await pause(10);
+    return { kind: 'refused' };
   }
 
   #record(key: string, call: number, answered: boolean, input: RegisterInput): void {
@@ -87,4 +107,19 @@ export class Recorder {
   get #nextValue(): string {
     return `v${(this.#values += 1)}`;
   }
+}
+
+async function sendInSession(client: ClusterClient, request: NodeRequest): Promise<Outcome> {
+  try {
+    return answered(await client[request.method === 'GET' ? 'read' : 'write'](request));
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    return { kind: error.code === 'KONTIKI_UNKNOWN_OUTCOME' ? 'unknown' : 'refused' };
+  }
+}
+
+function answered(response: NodeResponse): Outcome {
+  const { status, body } = response;
+  if (![200, 204, 404, 412].includes(status)) throw new Error(`unexpected status ${status}: ${body.toString()}`);
+  return { kind: 'answered', response };
 }

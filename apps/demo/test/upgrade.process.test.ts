@@ -83,8 +83,8 @@ async function upgrade(load: Load, leaderIs: 'first' | 'last'): Promise<void> {
 async function expectNothingLost(load: Load): Promise<void> {
   await load.stop();
   expect(await load.missing()).toEqual([]);
-  const { acknowledged, unknown, refused } = load;
-  console.log(`upgrade: acknowledged ${acknowledged.size}, unknown ${unknown}, refused ${refused}`);
+  const { acknowledged, failed, retries } = load;
+  console.log(`upgrade: acknowledged ${acknowledged.size}, unknown ${failed.length}, retries ${retries}`);
 }
 
 it('nodes are upgraded one by one under load, the leader first', async ({ skip }) => {

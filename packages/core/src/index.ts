@@ -59,6 +59,7 @@ export { MemoryLog } from './memory/memory-log.js';
 export { MemorySnapshots } from './memory/memory-snapshots.js';
 export { MemoryNetwork } from './memory/memory-network.js';
 export type { MemoryNetworkOptions } from './memory/memory-network.js';
+export type { CallArguments, CommandsOf, QueriesOf, ResultOf } from './machine/call-types.js';
 export { CommandError, isCommandError } from './machine/command-error.js';
 export { defineStateMachine } from './machine/definition.js';
 export type {

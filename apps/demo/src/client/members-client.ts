@@ -1,9 +1,9 @@
+import { ClientError, ClusterClient, type ClusterOptions, type NodeResponse } from '@kontiki/client';
 import type { MembershipStep } from '@kontiki/core';
 import { CliError, COMMAND, EXIT } from '../cli.js';
 import type { MemberChange } from '../http/members-api.js';
-import { errorMessageOf } from './error-message.js';
-import type { HttpClient } from './http-client.js';
-import { KvClient } from './kv-client.js';
+import { messageIn } from './message.js';
+import { reportWaiting } from './waiting.js';
 
 /** The members of a cluster, as `/members` lists them. */
 export interface MemberList {
@@ -26,32 +26,41 @@ const LIMIT = 70_000;
  * Lists the members of a cluster, and changes them. Repeats requests that certainly had no effect.
  */
 export class MembersClient {
-  readonly #client: KvClient;
+  readonly #client: ClusterClient;
+  readonly #stop: AbortSignal | undefined;
 
   /** Requests end early when `stop` is aborted. */
-  constructor(http: HttpClient, urls: readonly string[], stop?: AbortSignal) {
-    const onWaiting = (reason: string): void => {
-      if (stop?.aborted !== true) process.stderr.write(`kontiki-demo: waiting for up to ${LIMIT} ms: ${reason}\n`);
-    };
-    this.#client = new KvClient(http, urls, LIMIT, onWaiting, stop);
+  constructor(options: ClusterOptions, stop?: AbortSignal) {
+    this.#client = new ClusterClient({ ...options, timeout: LIMIT });
+    this.#stop = stop;
   }
 
-  list(): Promise<MemberList> {
-    return this.#send({ method: 'GET', path: '/members' });
+  async list(): Promise<MemberList> {
+    return reportWaiting(LIMIT, async (onRetry) =>
+      listIn(await this.#client.read({ method: 'GET', path: '/members' }, { signal: this.#stop, onRetry })),
+    );
   }
 
   /** Resolves with the members after the change. */
-  change(change: MemberChange): Promise<MemberList> {
-    return this.#send({ method: 'POST', path: '/members', body: JSON.stringify(change) });
-  }
-
-  async #send(request: Parameters<KvClient['send']>[0]): Promise<MemberList> {
-    const { status, body } = await this.#client.send(request).catch((error: unknown) => {
-      if (!(error instanceof CliError) || error.exitCode !== EXIT.unknown) throw error;
+  async change(change: MemberChange): Promise<MemberList> {
+    const request = { method: 'POST', path: '/members', body: JSON.stringify(change) } as const;
+    try {
+      return await reportWaiting(LIMIT, async (onRetry) =>
+        listIn(await this.#client.send(request, { signal: this.#stop, attemptTimeout: LIMIT, onRetry })),
+      );
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.code !== 'KONTIKI_UNKNOWN_OUTCOME') throw error;
       const text = `UNKNOWN: the change may have come into force. Print the members: ${COMMAND} member list`;
       throw new CliError(text, EXIT.unknown, { cause: error });
-    });
-    if (status !== 200) throw new CliError(errorMessageOf(body.toString()));
-    return JSON.parse(body.toString()) as MemberList;
+    }
   }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function listIn({ status, body }: NodeResponse): MemberList {
+  if (status !== 200) throw new CliError(messageIn(body));
+  return JSON.parse(body.toString()) as MemberList;
 }

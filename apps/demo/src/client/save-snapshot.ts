@@ -1,5 +1,6 @@
 import { access, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { ClientError } from '@kontiki/client';
 import { isKontikiError } from '@kontiki/core';
 import { checkSnapshot, type SnapshotSummary } from '@kontiki/core/wire';
 import { CliError, EXIT, shellWord } from '../cli.js';
@@ -29,7 +30,8 @@ export async function saveSnapshot(
   } catch (error) {
     await handle.close();
     await rm(temporary, { force: true });
-    throw isKontikiError(error) || error instanceof CliError ? error : cannotWrite(file, error);
+    const isExplained = isKontikiError(error) || error instanceof CliError || error instanceof ClientError;
+    throw isExplained ? error : cannotWrite(file, error);
   }
 }
 

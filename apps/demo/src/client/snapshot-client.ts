@@ -1,7 +1,7 @@
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
+import { NoResponseError, type HttpClient, type NodeRequest, type NodeResponse } from '@kontiki/client';
 import { CliError, EXIT } from '../cli.js';
-import { errorMessageOf } from './error-message.js';
-import { NoResponseError, type HttpClient, type NodeRequest, type NodeResponse } from './http-client.js';
+import { messageIn } from './message.js';
 
 /** A snapshot taken by a node on request. */
 export interface TakenSnapshot {
@@ -72,7 +72,7 @@ export class SnapshotClient {
         continue;
       }
       if (response.status === 200) return { url, response };
-      throw new CliError(`${url} refused with status ${response.status}: ${errorMessageOf(await text(response.body))}`);
+      throw new CliError(`${url} refused with status ${response.status}: ${messageIn(await buffer(response.body))}`);
     }
     throw new CliError(`No node can be reached: ${failures.join(', ')}. Check that the cluster is running.`);
   }

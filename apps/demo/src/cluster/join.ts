@@ -1,5 +1,4 @@
 import { CliError, COMMAND } from '../cli.js';
-import { HttpClient } from '../client/http-client.js';
 import { MembersClient } from '../client/members-client.js';
 import { authorityOf, issueCertificate } from './certificates.js';
 import { clientUrl, livingNodes, peerUrl, updateClusterFile, type ClusterFile, type DemoNode } from './cluster-file.js';
@@ -53,11 +52,11 @@ export async function publishUrl(
   data: string,
   cluster: ClusterFile,
   me: DemoNode,
-  headers: Readonly<Record<string, string>>,
+  token: string | undefined,
 ): Promise<void> {
   // Redirects to a leader fail if the leader's URL has changed. Therefore, try all nodes directly,
   // including this one, because it may be the leader.
-  await ask(data, cluster, livingNodes(cluster), headers, (client) =>
+  await ask(data, cluster, livingNodes(cluster), token, (client) =>
     client.change({ change: 'metadata', id: me.id, metadata: clientUrl(me, cluster) }),
   );
 }
@@ -67,17 +66,16 @@ async function ask(
   data: string,
   cluster: ClusterFile,
   nodes: readonly DemoNode[],
-  headers: Readonly<Record<string, string>>,
+  token: string | undefined,
   question: (client: MembersClient) => Promise<unknown>,
   stop?: AbortSignal,
 ): Promise<void> {
-  const http = new HttpClient({ headers, ca: authorityOf(data, cluster) });
-  stop?.addEventListener('abort', () => http.close());
+  const urls = nodes.map((node) => clientUrl(node, cluster));
+  const client = new MembersClient({ urls, token, tls: { ca: authorityOf(data, cluster) } }, stop);
   try {
-    const urls = nodes.map((node) => clientUrl(node, cluster));
-    await question(new MembersClient(http, urls, stop));
+    await question(client);
   } finally {
-    http.close();
+    client.close();
   }
 }
 
@@ -89,7 +87,7 @@ export async function join(
   data: string,
   cluster: ClusterFile,
   me: DemoNode,
-  headers: Readonly<Record<string, string>>,
+  token: string | undefined,
   stop: AbortSignal,
 ): Promise<void> {
   const others = livingNodes(cluster).filter(({ id }) => id !== me.id);
@@ -98,7 +96,7 @@ export async function join(
       data,
       cluster,
       others,
-      headers,
+      token,
       async (client) => {
         // An earlier start may have been interrupted after the node became a voter.
         const { members } = await client.list();

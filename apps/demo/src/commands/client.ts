@@ -1,7 +1,7 @@
+import { ClientError, ClusterClient, HttpClient, type NodeRequest, type NodeResponse } from '@kontiki/client';
 import { COMMAND, CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
-import { errorMessageOf } from '../client/error-message.js';
-import type { NodeResponse } from '../client/http-client.js';
-import { KvClient } from '../client/kv-client.js';
+import { messageIn } from '../client/message.js';
+import { reportWaiting } from '../client/waiting.js';
 import { MAX_VALUE } from '../kv/command.js';
 import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
 
@@ -11,7 +11,7 @@ const common = `${nodesHelp}  --timeout MS      time limit in milliseconds, incl
 
 const exitCodes = `
 Exit codes: 0 success, 1 refused or no answer, nothing was written, 2 invalid command line,
-3 no such key or condition not met, 4 unknown: the write may have taken effect.
+3 no such key or condition not met, 4 unknown at the time limit: the write may have taken effect.
 `;
 
 const clientHelp: Record<string, string> = {
@@ -71,33 +71,51 @@ export async function clientCommand(command: ClientCommand, args: string[]): Pro
   const nodes = nodesOf(parsed);
   const limit = wholeNumber('timeout', parsed.values['timeout'], 1, 3_600_000) ?? 10_000;
   if (command === 'status') return status(nodes, limit);
-  const onWaiting = (reason: string): void =>
-    void process.stderr.write(`kontiki-demo: waiting for up to ${limit} ms: ${reason}\n`);
-  return key(command, parsed, new KvClient(nodes.http, nodes.urls, limit, onWaiting));
+  return key(command, parsed, nodes, limit);
 }
 
 async function key(
   command: Exclude<ClientCommand, 'status'>,
   { values, positionals }: ParsedArgs,
-  client: KvClient,
+  nodes: Nodes,
+  limit: number,
 ): Promise<number> {
-  const name = positionals[0] as string;
-  // URL parsers resolve the path segments `.` and `..` even if they are percent-encoded.
-  if (name === '.' || name === '..')
-    throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
-  const path = `/kv/${encodeURIComponent(name)}${values['local'] === true ? '?consistency=local' : ''}`;
+  const path = `${keyPath(positionals[0] as string)}${values['local'] === true ? '?consistency=local' : ''}`;
   const headers: Record<string, string> = {};
   const revision = wholeNumber('if-match', values['if-match'], 1, Number.MAX_SAFE_INTEGER);
   if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
   if (values['if-absent'] === true) headers['If-None-Match'] = '*';
   const method = { get: 'GET', put: 'PUT', delete: 'DELETE' } as const;
   const body = command === 'put' ? await valueOf(positionals[1] as string) : undefined;
-  const response = await client.send({ method: method[command], path, headers, body });
+  const response = await send(nodes, { method: method[command], path, headers, body }, limit);
   if (response.status === 200) process.stdout.write(response.body);
   else if (response.status === 204)
     process.stderr.write(`${command === 'put' ? `revision ${revisionOf(response)}` : 'deleted'}\n`);
   else throw refused(response);
   return 0;
+}
+
+/** Returns the path of a key in URLs. */
+export function keyPath(name: string): string {
+  // URL parsers resolve the path segments `.` and `..` even if they are percent-encoded.
+  if (name === '.' || name === '..')
+    throw new CliError(`The key ${JSON.stringify(name)} cannot be part of a URL. Use another key.`, EXIT.usage);
+  return `/kv/${encodeURIComponent(name)}`;
+}
+
+/** Sends a request to any node. A write is applied once, although it may be sent several times. */
+async function send(nodes: Nodes, request: NodeRequest, limit: number): Promise<NodeResponse> {
+  const client = new ClusterClient({ ...nodes, timeout: limit });
+  try {
+    return await reportWaiting(limit, (onRetry) =>
+      client[request.method === 'GET' ? 'read' : 'write'](request, { onRetry }),
+    );
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== 'KONTIKI_UNKNOWN_OUTCOME') throw error;
+    throw new CliError(`UNKNOWN: ${error.message}`, EXIT.unknown, { cause: error });
+  } finally {
+    client.close();
+  }
 }
 
 async function valueOf(argument: string): Promise<Uint8Array> {
@@ -122,7 +140,7 @@ function revisionOf({ headers }: NodeResponse): string {
 }
 
 function refused({ status, body }: NodeResponse): CliError {
-  const message = errorMessageOf(body.toString());
+  const message = messageIn(body);
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
 
@@ -130,19 +148,21 @@ function refused({ status, body }: NodeResponse): CliError {
  * Prints a line per node. Sends all requests at the same time, so that a slow node does not delay
  * the other lines.
  */
-async function status({ urls, http }: Nodes, limit: number): Promise<number> {
+async function status(nodes: Nodes, limit: number): Promise<number> {
+  const { urls } = nodes;
+  const http = new HttpClient(nodes);
   const failures: unknown[] = [];
   const lines = urls.map(async (url) => {
     try {
       return `${url}  ${describeStatus(await http.send(url, { method: 'GET', path: '/status' }, limit))}\n`;
     } catch (error) {
       failures.push(error);
-      return `${url}  ${error instanceof CliError ? 'is not trusted' : 'does not answer'}\n`;
+      return `${url}  ${error instanceof ClientError ? 'is not trusted' : 'does not answer'}\n`;
     }
   });
   for (const line of lines) process.stdout.write(await line);
   if (failures.length < urls.length) return 0;
-  const untrusted = failures.find((error) => error instanceof CliError);
+  const untrusted = failures.find((error) => error instanceof ClientError);
   throw untrusted ?? new CliError('No node answered. Check that the cluster is running.');
 }
 

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { HttpClient } from '@kontiki/client';
 import { PeerSecurity } from '@kontiki/peers';
 import { CliError, DEMO_COMMAND, EXIT, oneOf, parse, shellWord, wholeNumber } from '../cli.js';
-import { HttpClient } from '../client/http-client.js';
 import { authorityOf, authorityPath, readSecrets } from '../cluster/certificates.js';
 import { clientUrl, livingNodes, peerUrl, type ClusterFile, type DemoNode } from '../cluster/cluster-file.js';
 import { STORAGES, TRANSPORTS } from '../cluster/kinds.js';
@@ -100,7 +100,7 @@ async function runCluster(
 ): Promise<number> {
   const cluster = { ...file, nodes: livingNodes(file) };
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const http = new HttpClient({ ca: authorityOf(data, cluster) });
+  const http = new HttpClient({ tls: { ca: authorityOf(data, cluster) } });
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   // If the output is closed, stop. Otherwise the cluster would keep running unnoticed.
@@ -243,7 +243,7 @@ async function printCommands(
   const ca = cluster.tls === true ? ` --cacert ${shellWord(authorityPath(data))}` : '';
   const token = tokenFile === undefined ? '' : ` -H "Authorization: Bearer $(cat ${shellWord(resolve(tokenFile))})"`;
   const curl = `curl${ca}${token}`;
-  // Without --forward, curl sends the token to the leader's port only with --location-trusted.
+  // With --redirect, curl sends the token to the leader's port only with --location-trusted.
   const location = tokenFile === undefined ? ' -L' : ' --location-trusted';
   const follow = redirects ? location : '';
   print(`

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ClientError, ClusterClient } from '@kontiki/client';
 import { COMMAND, CliError, parse, wholeNumber } from '../cli.js';
-import { put, type PutOutcome } from '../client/leader-request.js';
 import { nodesFlags, nodesHelp, nodesOf } from './nodes.js';
 
 const help = `Sets keys as fast as the cluster accepts them, and prints the rate and the latency.
@@ -12,7 +12,8 @@ const help = `Sets keys as fast as the cluster accepts them, and prints the rate
   --bytes N         size of a value, 0 to 65536 (default 256)
 ${nodesHelp}  --help            print this text
 
-Client C overwrites the keys load-C-0 to load-C-999 in turn.
+Client C overwrites the keys load-C-0 to load-C-999 in turn. The clients use all nodes. A PUT that is
+not answered is sent again, and is applied once.
 `;
 
 const flags = {
@@ -22,13 +23,15 @@ const flags = {
   ...nodesFlags,
 } as const;
 
+type Outcome = 'done' | 'refused' | 'unknown';
+
 /** Counts and latencies of the PUT requests during a period. */
 class Tally {
   readonly counts = { done: 0, refused: 0, unknown: 0 };
   readonly #latencies: number[] = [];
   readonly #start = performance.now();
 
-  add({ kind }: PutOutcome, latency: number): void {
+  add(kind: Outcome, latency: number): void {
     this.counts[kind] += 1;
     if (kind === 'done') this.#latencies.push(latency);
   }
@@ -52,7 +55,11 @@ export async function loadCommand(args: string[]): Promise<number> {
   const clients = wholeNumber('clients', parsed.values['clients'], 1, 4_096) ?? 64;
   const seconds = wholeNumber('seconds', parsed.values['seconds'], 1, 86_400) ?? 10;
   const bytes = wholeNumber('bytes', parsed.values['bytes'], 0, 65_536) ?? 256;
-  const { urls, http } = nodesOf(parsed);
+  const { urls, ...nodes } = nodesOf(parsed);
+  // Each cluster client begins with another node.
+  const clusters = urls.map(
+    (_, i) => new ClusterClient({ ...nodes, urls: [...urls.slice(i), ...urls.slice(0, i)], maxCalls: clients }),
+  );
   const total = new Tally();
   let second = new Tally();
   let elapsed = 0;
@@ -63,26 +70,34 @@ export async function loadCommand(args: string[]): Promise<number> {
   const end = performance.now() + seconds * 1_000;
   const value = 'x'.repeat(bytes);
   const client = async (_: unknown, number: number): Promise<void> => {
-    let attempt = number;
-    let url = urls[attempt % urls.length] as string;
+    const cluster = clusters[number % clusters.length] as ClusterClient;
     for (let n = 0; performance.now() < end; n += 1) {
       const start = performance.now();
-      const outcome = await put(http, url, `load-${number}-${n % 1_000}`, value);
+      const outcome = await put(cluster, `load-${number}-${n % 1_000}`, value);
       const latency = performance.now() - start;
       total.add(outcome, latency);
       second.add(outcome, latency);
-      if (outcome.leader === undefined) await delay(20);
-      url = outcome.leader ?? (urls[(attempt += 1) % urls.length] as string);
+      if (outcome !== 'done') await delay(20);
     }
   };
   try {
     await Promise.all(Array.from({ length: clients }, client));
   } finally {
     clearInterval(progress);
-    http.close();
+    for (const cluster of clusters) cluster.close();
   }
   process.stdout.write(`${clients} clients, ${bytes} B: ${total.toString()}\n`);
   if (total.counts.done === 0)
     throw new CliError('No PUT succeeded. Check that the cluster is running and has a leader.');
   return 0;
+}
+
+async function put(cluster: ClusterClient, key: string, value: string): Promise<Outcome> {
+  try {
+    const { status } = await cluster.write({ method: 'PUT', path: `/kv/${key}`, body: value });
+    return status === 204 ? 'done' : 'refused';
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code === 'KONTIKI_UNTRUSTED') throw error;
+    return error.code === 'KONTIKI_UNKNOWN_OUTCOME' ? 'unknown' : 'refused';
+  }
 }

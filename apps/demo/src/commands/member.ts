@@ -98,8 +98,8 @@ export async function memberCommand([action = '', ...args]: string[]): Promise<n
     flags,
     given.map((name) => name.toUpperCase()),
   );
-  const { http, urls, data } = nodesOf(parsed);
-  const client = new MembersClient(http, urls);
+  const { data, ...nodes } = nodesOf(parsed);
+  const client = new MembersClient(nodes);
   const force = parsed.values['force'] === true ? { force: true } : {};
   if (action === 'list') return print(await client.list());
   if (action === 'reconcile') {

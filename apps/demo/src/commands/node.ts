@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
-import { bootstrap, RaftNode, type Logger, type Membership } from '@kontiki/core';
+import { bootstrap, RaftNode, SessionMachine, type Logger, type Membership } from '@kontiki/core';
 import type { SecurityOptions } from '@kontiki/peers';
 import { COMMAND, CliError, DEMO_COMMAND, EXIT, parse, shellWord } from '../cli.js';
 import { readCertificate, readSecrets } from '../cluster/certificates.js';
@@ -16,7 +16,7 @@ import { SnapshotApi } from '../http/snapshot-api.js';
 import { MAX_COMMAND } from '../kv/command.js';
 import { KvMachine } from '../kv/machine.js';
 import { plainLogger } from '../logger.js';
-import { authorization, readToken, tokenFlags } from '../token-file.js';
+import { readToken, tokenFlags } from '../token-file.js';
 import { tuningFlags, tuningHelp, tuningOf, type Tuning } from './tuning.js';
 
 const nodeHelp = `Runs one node of a cluster that was created by: ${DEMO_COMMAND}
@@ -100,15 +100,15 @@ export async function nodeCommand(args: string[]): Promise<number> {
       logger.warn(
         `${id} has a new disk, so it does not count. Make a voter of it again: ${COMMAND} member replace ${id} ${id} ${peerUrl(me, cluster.transport)} --data ${shellWord(data)}`,
       );
-    const headers = authorization(adminToken ?? token);
+    const ownToken = adminToken ?? token;
     const { metadata } = membership?.servers.get(id) ?? {};
     if (me.joining === true) {
-      joinCluster(data, cluster, me, headers, stop).then(
+      joinCluster(data, cluster, me, ownToken, stop).then(
         () => logger.info(`${id} is a voter now`),
         (error: unknown) => stop.aborted || logger.error('cannot join', { error }),
       );
     } else if (metadata !== undefined && metadata !== clientUrl(me, cluster)) {
-      publishUrl(data, cluster, me, headers).catch((error: unknown) =>
+      publishUrl(data, cluster, me, ownToken).catch((error: unknown) =>
         logger.error('cannot write the new URL for clients to the membership', { error }),
       );
     }
@@ -177,7 +177,7 @@ async function runOn(
     id: me.id,
     cluster: cluster.cluster,
     address: peerUrl(me, cluster.transport),
-    machine,
+    machine: new SessionMachine(machine),
     log,
     snapshots,
     transport,
@@ -212,6 +212,7 @@ async function runOn(
       logger,
       access,
       redirects,
+      retryMs: 2 * tuning.timings.election,
     });
     server = new KvServer(api.handler, first.tls);
     await server.listen(me.port, HOST).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { HttpClient } from '@kontiki/client';
 import { isKontikiError } from '@kontiki/core';
 import { checkSnapshot, MAX_SNAPSHOT_HEAD, readSnapshotHead, type SnapshotHead } from '@kontiki/core/wire';
 import { COMMAND, CliError, EXIT, parse, wholeNumber } from '../cli.js';
@@ -65,8 +66,8 @@ export async function snapshotCommand([action = '', ...args]: string[]): Promise
   const file = resolve(parsed.positionals[0] ?? '');
   if (action === 'inspect') return inspect(file);
   const timeout = wholeNumber('timeout', parsed.values['timeout'], 1, 86_400_000) ?? 60_000;
-  const { urls, http } = nodesOf(parsed);
-  const client = new SnapshotClient(http, urls, timeout);
+  const nodes = nodesOf(parsed);
+  const client = new SnapshotClient(new HttpClient(nodes), nodes.urls, timeout);
   return action === 'take' ? take(client) : save(client, file);
 }
 

@@ -8,7 +8,7 @@ export const tuningFlags = {
   'snapshot-entries': { type: 'string' },
   'snapshot-bytes': { type: 'string' },
   'snapshot-trailing': { type: 'string' },
-  forward: { type: 'boolean' },
+  redirect: { type: 'boolean' },
 } as const;
 
 export const tuningHelp = `  --heartbeat MS    milliseconds between two heartbeats of a leader (default 50)
@@ -17,7 +17,7 @@ export const tuningHelp = `  --heartbeat MS    milliseconds between two heartbea
   --snapshot-entries N   take a snapshot every N applied entries (default 10000)
   --snapshot-bytes N     or earlier, when the entries since the last snapshot have N bytes (default 67108864)
   --snapshot-trailing N  entries before a snapshot to keep in the log, for slow followers (default 200)
-  --forward         followers serve clients, instead of redirecting them to the leader
+  --redirect        followers redirect clients to the leader, instead of serving them
 `;
 
 export interface Tuning {
@@ -29,7 +29,7 @@ export interface Tuning {
 
 /** Parses the values of the flags. Throws a usage error if a value is invalid. */
 export function tuningOf(values: ParsedArgs['values']): Tuning {
-  const number = (flag: Exclude<keyof typeof tuningFlags, 'forward'>, min: number, max: number): number | undefined =>
+  const number = (flag: Exclude<keyof typeof tuningFlags, 'redirect'>, min: number, max: number): number | undefined =>
     wholeNumber(flag, values[flag], min, max);
   const heartbeat = number('heartbeat', 1, 60_000) ?? 50;
   const election = number('election', 2, 600_000) ?? Math.max(150, 3 * heartbeat);
@@ -46,7 +46,7 @@ export function tuningOf(values: ParsedArgs['values']): Tuning {
       maxBytes: number('snapshot-bytes', 1, 1e12) ?? 64 * 1024 * 1024,
       trailingEntries: number('snapshot-trailing', 0, 1e9) ?? 200,
     },
-    redirects: values['forward'] !== true,
+    redirects: values['redirect'] === true,
   };
 }
 

@@ -1,5 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NotLeaderError, type Logger, type RaftNode } from '@kontiki/core';
+import { disconnectSignal, sendChanges, sessionOf, type Change } from '@kontiki/client/server';
+import {
+  KontikiError,
+  NotLeaderError,
+  SessionClient,
+  type Logger,
+  type Position,
+  type RaftNode,
+  type Refused,
+} from '@kontiki/core';
 import { ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
@@ -18,6 +27,9 @@ const MAX_LIST = 1_000;
  */
 const TIMEOUT = 2_500;
 
+/** Maximum number of watches in progress. */
+const MAX_WATCHES = 256;
+
 /** The target of a request, parsed from its URL. */
 interface Target {
   /** The part of the URL after the host. It is used for redirects. */
@@ -28,7 +40,8 @@ interface Target {
 }
 
 export interface KvApiOptions {
-  readonly node: RaftNode<KvResult>;
+  /** A node whose state machine is a `SessionMachine` of `machine`. */
+  readonly node: RaftNode<KvResult | Refused>;
   readonly machine: KvMachine;
   readonly snapshots: SnapshotApi;
   readonly logger: Logger;
@@ -36,20 +49,25 @@ export interface KvApiOptions {
   readonly access?: Access;
   /** Whether a follower redirects clients to the leader. By default, every node serves them. */
   readonly redirects?: boolean;
+  /** Milliseconds until the first retry of a write whose outcome is unknown. */
+  readonly retryMs?: number | undefined;
 }
 
 /** The HTTP interface of one node. */
 export class KvApi {
-  readonly #node: RaftNode<KvResult>;
+  readonly #node: RaftNode<KvResult | Refused>;
+  readonly #sessions: SessionClient<KvResult>;
   readonly #machine: KvMachine;
   readonly #snapshots: SnapshotApi;
   readonly #members: MembersApi;
   readonly #logger: ThrottledLogger;
   readonly #access: Access;
   readonly #redirects: boolean;
+  #watches = 0;
 
-  constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false }: KvApiOptions) {
+  constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false, retryMs }: KvApiOptions) {
     this.#node = node;
+    this.#sessions = new SessionClient({ node, retryMs });
     this.#machine = machine;
     this.#snapshots = snapshots;
     this.#members = new MembersApi(node);
@@ -76,6 +94,7 @@ export class KvApi {
     if (route.startsWith('/kv/')) return this.#key(request, response, { path, query, key: keyOf(route.slice(4)) });
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (route === '/members') return this.#members.handle(request, response);
+    if (route === '/sessions') return this.#openSession(request, response);
     if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
     if (route === '/status') return sendJson(response, 200, this.#status());
@@ -83,12 +102,13 @@ export class KvApi {
     throw new HttpError(
       404,
       'ROUTE',
-      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /status, /health, /snapshot and /members.',
+      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /sessions, /status, /health, /snapshot and /members.',
     );
   }
 
   async #key(request: IncomingMessage, response: ServerResponse, target: Target): Promise<void> {
     const key = target.key as string;
+    if (request.method === 'GET' && target.query.has('watch')) return this.#watch(response, target);
     if (request.method === 'GET' || request.method === 'HEAD') return this.#get(response, target);
     if (request.method !== 'PUT' && request.method !== 'DELETE') {
       throw new HttpError(405, 'METHOD', '/kv/KEY supports GET, PUT and DELETE.');
@@ -96,10 +116,10 @@ export class KvApi {
     const condition = conditionOf(request);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
     const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
-    const forward = !this.#redirects;
-    const { result } = await this.#node.propose(encodeCommand({ ...command, key, condition }), {
-      forward,
-      timeout: TIMEOUT,
+    const session = sessionOf(request);
+    const { result } = await this.#sessions.propose(encodeCommand({ ...command, key, condition }), {
+      ...this.#limits(response),
+      session,
     });
     switch (result.kind) {
       case 'written':
@@ -117,6 +137,15 @@ export class KvApi {
     }
   }
 
+  async #openSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'POST') throw new HttpError(405, 'METHOD', '/sessions supports only POST.');
+    sendJson(response, 200, { session: await this.#sessions.openSession(this.#limits(response)) });
+  }
+
+  #limits(response: ServerResponse): { forward: boolean; timeout: number; signal: AbortSignal } {
+    return { forward: !this.#redirects, timeout: TIMEOUT, signal: disconnectSignal(response) };
+  }
+
   async #get(response: ServerResponse, target: Target): Promise<void> {
     const item = await this.#read(target, () => this.#machine.get(target.key as string));
     if (item === undefined) throw new HttpError(404, 'ABSENT', 'There is no such key.');
@@ -126,6 +155,29 @@ export class KvApi {
       ETag: `"${item.revision}"`,
     });
     response.end(item.value);
+  }
+
+  /** Sends the value of a key, and each new value. See `sendChanges` for the format. */
+  async #watch(response: ServerResponse, { key, query }: Target): Promise<void> {
+    const minIndex = Number(query.get('minIndex') ?? 0);
+    if (this.#watches >= MAX_WATCHES)
+      throw new KontikiError(
+        'KONTIKI_OVERLOADED',
+        `This node serves ${MAX_WATCHES} watches already. Try another node.`,
+      );
+    const read = ({ index }: Position): Change => {
+      const item = this.#machine.get(key as string);
+      const value = item && { revision: item.revision, value: Buffer.from(item.value).toString('base64') };
+      return { index, json: JSON.stringify(value ?? null) };
+    };
+    this.#watches += 1;
+    try {
+      await sendChanges(this.#node, response, (isFirst) =>
+        this.#node.read(read, isFirst ? { minIndex, timeout: TIMEOUT } : { consistency: 'local' }),
+      );
+    } finally {
+      this.#watches -= 1;
+    }
   }
 
   async #list(response: ServerResponse, target: Target): Promise<void> {

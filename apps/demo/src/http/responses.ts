@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { statusOf } from '@kontiki/client/server';
 import { isKontikiError, type ErrorCode, type Leader } from '@kontiki/core';
 
 /** An error that is sent to the client as a response with the error's status and code. */
@@ -41,31 +42,6 @@ function sendError(
   sendJson(response, status, { error: { code, message } }, headers);
 }
 
-/**
- * HTTP status for each error that a client may receive. Any other error is a failure of the node
- * (500).
- */
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  KONTIKI_NOT_LEADER: 503,
-  KONTIKI_OVERLOADED: 503,
-  KONTIKI_DISK_FULL: 503,
-  KONTIKI_REPLACED: 503,
-  KONTIKI_TIMEOUT: 503,
-  KONTIKI_CLOSED: 503,
-  KONTIKI_NO_SNAPSHOT: 404,
-  KONTIKI_TOO_LARGE: 413,
-  KONTIKI_UNKNOWN_OUTCOME: 504,
-  KONTIKI_TRANSFERRING: 503,
-  KONTIKI_CHANGING: 503,
-  KONTIKI_TRANSFER_FAILED: 503,
-  KONTIKI_BAD_OPTION: 400,
-  KONTIKI_BAD_CHANGE: 409,
-  KONTIKI_REVISION: 409,
-  KONTIKI_LAGGING: 409,
-  KONTIKI_NO_QUORUM: 409,
-  KONTIKI_LEVEL: 409,
-};
-
 /** Replacement messages for errors whose own messages may contain paths. */
 const MESSAGE: Partial<Record<ErrorCode, string>> = {
   KONTIKI_DISK_FULL: 'The disk of the node is full. Free some space, then try again.',
@@ -77,7 +53,7 @@ const MESSAGE: Partial<Record<ErrorCode, string>> = {
  * the node's log.
  */
 export function isExplained(error: unknown): boolean {
-  return error instanceof HttpError || (isKontikiError(error) && STATUS[error.code] !== undefined);
+  return error instanceof HttpError || (isKontikiError(error) && statusOf(error.code) !== undefined);
 }
 
 /** Redirects a client to the leader. The host comes from the membership, never from the request. */
@@ -104,8 +80,8 @@ export function sendFailure(response: ServerResponse, path: string, error: unkno
     error.leader.metadata !== ''
   ) {
     redirect(response, error.leader, path);
-  } else if (isKontikiError(error) && STATUS[error.code] !== undefined) {
-    const status = STATUS[error.code] as number;
+  } else if (isKontikiError(error) && statusOf(error.code) !== undefined) {
+    const status = statusOf(error.code) as number;
     const message = MESSAGE[error.code] ?? error.message;
     sendError(response, status, error.code, message, status === 503 ? RETRY_AFTER : {});
   } else {

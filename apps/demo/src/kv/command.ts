@@ -3,8 +3,8 @@ import { protocolError, Reader, textLength, Writer } from '@kontiki/core/wire';
 /** Maximum length of a key in UTF-8 bytes, and of a value in bytes. */
 export const MAX_KEY = 512;
 export const MAX_VALUE = 1024 * 1024;
-/** Maximum length of a command in bytes. */
-export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE;
+/** Maximum length of a command in bytes, with the head of a session record. */
+export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE + 32;
 
 /** Condition that a key must meet for a command to take effect. */
 export type Condition =

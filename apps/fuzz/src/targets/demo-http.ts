@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { bootstrap, MemoryLog, MemoryNetwork, MemorySnapshots, RaftNode, silentLogger } from '@kontiki/core';
+import {
+  bootstrap,
+  MemoryLog,
+  MemoryNetwork,
+  MemorySnapshots,
+  RaftNode,
+  SessionMachine,
+  silentLogger,
+  type Refused,
+} from '@kontiki/core';
 import { KvApi } from 'kontiki-demo/http/api.js';
 import { KvServer } from 'kontiki-demo/http/server.js';
 import { SnapshotApi } from 'kontiki-demo/http/snapshot-api.js';
@@ -9,7 +18,7 @@ import { bytesOf, type Target } from '../target.js';
 import { exchangeHttp } from './raw-server.js';
 
 interface Demo {
-  readonly node: RaftNode<KvResult>;
+  readonly node: RaftNode<KvResult | Refused>;
   readonly server: KvServer;
 }
 
@@ -22,14 +31,27 @@ let demo: Promise<Demo> | undefined;
 async function start(): Promise<Demo> {
   const log = new MemoryLog();
   await bootstrap(log, { cluster: 'fuzz', server: 'a', members: { a: 'memory:a' } });
-  const [machine, snapshots, transport] = [new KvMachine(), new MemorySnapshots(), new MemoryNetwork().transport()];
-  const node = await RaftNode.open<KvResult>({ id: 'a', cluster: 'fuzz', machine, log, snapshots, transport });
+  const [kv, snapshots, transport] = [new KvMachine(), new MemorySnapshots(), new MemoryNetwork().transport()];
+  const machine = new SessionMachine(kv);
+  const node = await RaftNode.open<KvResult | Refused>({
+    id: 'a',
+    cluster: 'fuzz',
+    machine,
+    log,
+    snapshots,
+    transport,
+  });
   await node.waitForLeader();
   await node.propose(
     encodeCommand({ kind: 'put', key: 'kept', value: Buffer.from('abc'), condition: { kind: 'always' } }),
   );
   await node.snapshot();
-  const api = new KvApi({ node, machine, snapshots: await SnapshotApi.open(node, snapshots), logger: silentLogger });
+  const api = new KvApi({
+    node,
+    machine: kv,
+    snapshots: await SnapshotApi.open(node, snapshots),
+    logger: silentLogger,
+  });
   const server = new KvServer(api.handler);
   await server.listen(0, '127.0.0.1');
   return { node, server };
@@ -55,6 +77,7 @@ const path = fc.oneof(
     '/kv?prefix=%E0',
     '/kv?consistency=x',
     '/status',
+    '/sessions',
     '/health',
     '/snapshot',
     '//evil/kv/a',
@@ -72,6 +95,9 @@ const headers = fc.subarray(
     'If-Match: "1"',
     'If-Match: "9007199254740993"',
     'If-Match: *',
+    'Kontiki-Session: 1 2 1',
+    'Kontiki-Session: 1 1 1',
+    'Kontiki-Session: 99999999999999999 1 0',
     'If-None-Match: *',
     'Expect: 100-continue',
     'Upgrade: websocket',

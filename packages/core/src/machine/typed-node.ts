@@ -7,7 +7,8 @@ import type { CloseOptions } from '../node/hand-over.js';
 import type { NodeOptions } from '../node/options.js';
 import { RaftNode } from '../node/raft-node.js';
 import { defaultTimings } from '../protocol/settings.js';
-import type { Definition, Signature } from './definition.js';
+import type { CallArguments, CommandsOf, QueriesOf, ResultOf } from './call-types.js';
+import type { Definition } from './definition.js';
 import type { Outcome } from './outcome.js';
 import { unknownCall } from './proposal.js';
 import { encodeRaise } from './record.js';
@@ -21,19 +22,6 @@ import { SessionMachine } from './sessions/session-machine.js';
 export interface TypedNodeOptions<D extends Definition> extends Omit<NodeOptions<Outcome>, 'machine'> {
   readonly machine: D;
 }
-
-type CommandsOf<D> = D extends Definition<unknown, infer Commands> ? Commands : never;
-type QueriesOf<D> = D extends Definition<unknown, unknown, infer Queries> ? Queries : never;
-
-/** The arguments that follow the name of a call: its input, if it takes one, and the options. */
-type Arguments<Call, Options> = Call extends { readonly input: infer Input }
-  ? undefined extends Input
-    ? [input?: Input, options?: Options]
-    : [Input] extends [never]
-      ? [input?: undefined, options?: Options]
-      : [input: Input, options?: Options]
-  : never;
-type ResultOf<Call> = Call extends Signature ? Call['result'] : never;
 
 /** A node whose state machine was defined by `defineStateMachine`. */
 export class TypedNode<D extends Definition> implements AsyncDisposable {
@@ -91,7 +79,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
    */
   async execute<Name extends keyof CommandsOf<D> & string>(
     name: Name,
-    ...[input, options]: Arguments<CommandsOf<D>[Name], SessionOptions>
+    ...[input, options]: CallArguments<CommandsOf<D>[Name], SessionOptions>
   ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
     for (;;) {
       const record = this.#replica.encode(name, input, CALL_HEAD);
@@ -119,7 +107,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
    */
   query<Name extends keyof QueriesOf<D> & string>(
     name: Name,
-    ...[input, options]: Arguments<QueriesOf<D>[Name], ReadOptions>
+    ...[input, options]: CallArguments<QueriesOf<D>[Name], ReadOptions>
   ): Promise<Applied<ResultOf<QueriesOf<D>[Name]>>> {
     const read = ({ index, term }: Position): Applied<unknown> => {
       const { inForce, state } = this.#replica;

@@ -136,7 +136,9 @@ export class SessionClient<Result> {
    * a retry finds that the command was applied, but its result was too large to keep.
    *
    * Without a session, the command is proposed like by `RaftNode.propose`. This is also the case
-   * while the cluster's feature level is below 2, because some servers cannot read sessions.
+   * while this server knows a feature level below 2, because some servers cannot read sessions. With
+   * `options.session`, the command is then refused with `KONTIKI_LEVEL`: another server knows that
+   * session, and may have applied the command already.
    */
   propose(command: Uint8Array, options?: SessionOptions): Promise<Applied<Result>> {
     if (!(command instanceof Uint8Array)) return Promise.reject(badOption('A command must be a Uint8Array.'));

@@ -1,6 +1,6 @@
 // Shows that execute applies a command exactly once when answers are lost, leaders fail or sessions
 // end, and what a call without a session gets instead.
-import { defineStateMachine, type TypedNode } from '@kontiki/core';
+import { defineStateMachine, MemoryLog, membershipOf, type TypedNode } from '@kontiki/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { outcome } from '../../node/harness.js';
 import { TypedNodes } from '../harness.js';
@@ -108,4 +108,20 @@ it('a client outside the process uses a session of its own', async () => {
   const unknown = { session: 12_345, sequence: 1, settled: 0 };
   expect(await run(outcome(leader.execute('append', 'x', { session: unknown })))).toBe('KONTIKI_SESSION');
   expect(await items(leader)).toEqual(['x']);
+});
+
+it('at feature level 1, commands have no session, and those of outside sessions are refused', async () => {
+  const membership = membershipOf([['x', { address: 'memory:x', metadata: '' }]], [], 1);
+  const log = new MemoryLog();
+  await log.open({ cluster: 'test', server: 'x' });
+  await log.append({ entries: [{ kind: 'membership', index: 1, term: 1, membership }], committed: 1 });
+  await log.close();
+  nodes.below.logs.set('x', log);
+  const node = await run(nodes.open('x', list));
+  expect((await run(node.execute('append', 'x'))).result).toEqual({ count: 1, hasSession: false });
+  // Another server may have applied the command in its session already.
+  const call = { session: 1, sequence: 1, settled: 0 };
+  expect(await run(outcome(node.execute('append', 'y', { session: call })))).toBe('KONTIKI_LEVEL');
+  expect(await run(outcome(node.openSession()))).toBe('KONTIKI_LEVEL');
+  expect(await items(node)).toEqual(['x']);
 });

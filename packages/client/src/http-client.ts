@@ -1,11 +1,11 @@
 import { Agent, request as requestPlain, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as requestSecure } from 'node:https';
-import { TLSSocket } from 'node:tls';
-import { CliError, COMMAND } from '../cli.js';
+import { TLSSocket, type SecureContextOptions } from 'node:tls';
+import { ClientError } from './errors.js';
 
 export interface NodeRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
-  /** The part of the URL after the host, for example `/kv/greeting`. */
+  /** The part of the URL after the node's URL, for example `/kv/greeting`. */
   readonly path: string;
   readonly body?: string | Uint8Array | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -17,44 +17,52 @@ export interface NodeResponse<Body = Buffer> {
   readonly body: Body;
 }
 
-/** Thrown when a request received no complete response. */
+/** The error of a request that received no complete response. */
 export class NoResponseError extends Error {
   /** Whether the node may have received the request. If it was never sent, it had no effect. */
   readonly sent: boolean;
 
   constructor(url: string, sent: boolean, cause: unknown) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    super(`${sent ? `no answer from ${url}` : `cannot connect to ${url}`} (${code ?? message})`, { cause });
+    const why = code === 'ABORT_ERR' ? 'the call has ended' : (code ?? message);
+    super(`${sent ? `no answer from ${url}` : `cannot connect to ${url}`} (${why})`, { cause });
+    this.name = 'NoResponseError';
     this.sent = sent;
   }
 }
 
 export interface HttpClientOptions {
-  /** Headers to send with every request. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** The only certificate authority to trust, in PEM format. Default: the system's authorities. */
-  readonly ca?: string | undefined;
+  /** The token to send as `Authorization: Bearer TOKEN`. */
+  readonly token?: string | undefined;
+  /**
+   * Certificates for HTTPS, in PEM format: `ca` is the only authority to trust, and `cert` and `key`
+   * identify this client. Default: the authorities of the system, and no certificate.
+   */
+  readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> | undefined;
 }
 
 /**
  * Sends requests to nodes over HTTP or HTTPS, and reuses open connections.
  *
- * Every request rejects with a `NoResponseError` if the node does not answer, and with a `CliError`
- * if the node's certificate is not trusted.
+ * Every request rejects with a `NoResponseError` if the node does not answer, and with
+ * `KONTIKI_UNTRUSTED` if the node's certificate is not trusted.
  */
 export class HttpClient {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #secureAgent: SecureAgent;
 
-  constructor({ headers = {}, ca }: HttpClientOptions = {}) {
-    this.#headers = headers;
-    this.#secureAgent = new SecureAgent({ keepAlive: true, minVersion: 'TLSv1.2', ca });
+  constructor({ token, tls }: HttpClientOptions = {}) {
+    this.#headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    this.#secureAgent = new SecureAgent({ keepAlive: true, minVersion: 'TLSv1.2', ...tls });
   }
 
-  /** Sends a request to one node. The whole response must arrive within `limitMs`. */
-  async send(url: string, request: NodeRequest, limitMs: number): Promise<NodeResponse> {
-    const { response, timer } = await this.#open(url, request, limitMs);
+  /**
+   * Sends a request to one node. The whole response must arrive within `limitMs` and before the
+   * signal is aborted.
+   */
+  async send(url: string, request: NodeRequest, limitMs: number, signal?: AbortSignal): Promise<NodeResponse> {
+    const { response, timer } = await this.#open(url, request, limitMs, signal);
     try {
       return { ...headOf(response), body: Buffer.concat(await response.toArray()) };
     } catch (error) {
@@ -68,8 +76,13 @@ export class HttpClient {
    * Sends a request to one node and returns the response body as a stream, which must be read. The
    * request or the stream fails after `limitMs` without data.
    */
-  async stream(url: string, request: NodeRequest, limitMs: number): Promise<NodeResponse<AsyncIterable<Uint8Array>>> {
-    const { response, timer } = await this.#open(url, request, limitMs);
+  async stream(
+    url: string,
+    request: NodeRequest,
+    limitMs: number,
+    signal?: AbortSignal,
+  ): Promise<NodeResponse<AsyncIterable<Uint8Array>>> {
+    const { response, timer } = await this.#open(url, request, limitMs, signal);
     async function* body(): AsyncGenerator<Uint8Array, void> {
       try {
         for await (const chunk of response) {
@@ -97,10 +110,15 @@ export class HttpClient {
     url: string,
     { method, path, body, headers }: NodeRequest,
     limitMs: number,
+    signal: AbortSignal | undefined,
   ): Promise<{ readonly response: IncomingMessage; readonly timer: NodeJS.Timeout }> {
     return new Promise((resolve, reject) => {
       const isSecure = url.startsWith('https:');
-      const options = { method, headers: { ...this.#headers, ...headers } };
+      const options = {
+        method,
+        headers: { ...this.#headers, ...headers },
+        ...(signal === undefined ? {} : { signal }),
+      };
       const request = isSecure
         ? requestSecure(url + path, { ...options, agent: this.#secureAgent })
         : requestPlain(url + path, { ...options, agent: this.#agent });
@@ -132,10 +150,7 @@ function headOf({ statusCode = 0, headers }: IncomingMessage): Omit<NodeResponse
   return { status: statusCode, headers };
 }
 
-function untrusted(url: string, cause: Error): CliError {
-  return new CliError(
-    `The certificate of ${url} is not trusted: ${cause.message}. Nothing was sent. Name the authority of the cluster with --ca FILE (a demo has it in DATA/tls/authority.pem), or renew the certificate: ${COMMAND} cert --help`,
-    undefined,
-    { cause },
-  );
+function untrusted(url: string, cause: Error): ClientError {
+  const text = `The certificate of ${url} is not trusted: ${cause.message}. Nothing was sent.`;
+  return new ClientError('KONTIKI_UNTRUSTED', text, { cause });
 }
