@@ -12,6 +12,12 @@ export const protocolMutants: readonly Mutant[] = [
     replace: 'if (newest?.incarnation === incarnation && ticket < 0) return false;',
   },
   {
+    name: 'only the newest store of each server is remembered',
+    file: 'protocol/forwarded.ts',
+    find: 'this.#newest.set(sender, { starts, incarnation, ticket });',
+    replace: 'this.#newest.clear();\n    this.#newest.set(sender, { starts, incarnation, ticket });',
+  },
+  {
     name: 'a restarted server refuses what an earlier start of it has appended',
     file: 'protocol/forwarded.ts',
     find: 'if (term <= this.#startTerm) return false;',

@@ -1,8 +1,11 @@
 import { invariant } from '../invariant.js';
 import type { Position } from '../log/entry.js';
-import type { ServerId } from '../log/server.js';
+import type { ServerId, StoreId } from '../log/server.js';
 import type { ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
+
+/** Maximum number of stores to remember, because senders can claim to have ever new stores. */
+const REMEMBERED = 1_024;
 
 /**
  * Implements both sides of proposal forwarding: the follower that sends proposals, and the leader
@@ -17,10 +20,14 @@ export class Forwarded {
   /** The ticket, a sequence number, of the last command that this server forwarded. */
   #ticket = 0;
   /**
-   * The highest ticket that each sender has used since its latest start. The tickets of removed
-   * members are kept, because a late message may arrive after a member has been added again.
+   * The newest ticket from each store of another server, and the start that used it. A sender without a
+   * store id counts as one store. Stores of
+   * removed members and replaced disks are kept, because a late message may still arrive.
    */
-  readonly #newest = new Map<ServerId, { readonly incarnation: number; readonly ticket: number }>();
+  readonly #newest = new Map<
+    StoreId | ServerId,
+    { readonly starts: number; readonly incarnation: number; readonly ticket: number }
+  >();
 
   constructor(server: Server) {
     this.#server = server;
@@ -78,14 +85,17 @@ export class Forwarded {
    * Returns whether a message with forwarded commands has arrived for the first time, and remembers
    * its ticket. Returns false for a message that arrives after a newer message from the same
    * sender. Also returns false if this server has restarted in the message's term or later,
-   * because it may have processed the message before its restart. `Lives` has already
-   * dropped messages from earlier starts of the sender.
+   * because it may have processed the message before its restart.
    */
-  #isFirst(from: ServerId, { term, incarnation, ticket }: Propose): boolean {
+  #isFirst(from: ServerId, { term, store, starts = 0, incarnation, ticket }: Propose): boolean {
     if (term <= this.#startTerm) return false;
-    const newest = this.#newest.get(from);
+    const sender = store ?? from;
+    const newest = this.#newest.get(sender);
+    if (newest !== undefined && starts < newest.starts) return false;
     if (newest?.incarnation === incarnation && ticket <= newest.ticket) return false;
-    this.#newest.set(from, { incarnation, ticket });
+    if (newest === undefined && this.#newest.size >= REMEMBERED)
+      this.#newest.delete(this.#newest.keys().next().value as StoreId | ServerId);
+    this.#newest.set(sender, { starts, incarnation, ticket });
     return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { ServerId } from '../log/server.js';
+import type { ServerId, StoreId } from '../log/server.js';
 import type { Header, Server } from './role.js';
 
 type Reporter = Pick<Server, 'now' | 'timings' | 'reportOnce'>;
@@ -12,8 +12,8 @@ interface Heard {
   readonly at: number;
 }
 
-/** Maximum number of servers to remember: twice the maximum size of a membership. */
-const REMEMBERED = 64;
+/** Maximum number of stores to remember: several for each server of a large membership. */
+const REMEMBERED = 256;
 
 /** Number of election timeouts during which messages from an earlier life are still expected. */
 const UNDER_WAY = 10;
@@ -27,7 +27,11 @@ const UNDER_WAY = 10;
  */
 export class Lives {
   readonly #server: Reporter;
-  readonly #newest = new Map<ServerId, Heard>();
+  /**
+   * The newest life of each store. A server may have had several stores, and messages from an earlier
+   * one may still arrive.
+   */
+  readonly #newest = new Map<StoreId, Heard>();
 
   constructor(server: Reporter) {
     this.#server = server;
@@ -41,10 +45,10 @@ export class Lives {
     const { store, starts = 0, incarnation } = header;
     if (store === undefined) return true;
     const { now, timings } = this.#server;
-    const known = this.#newest.get(from);
-    const newest = known?.header.store === store ? (known.header.starts ?? 0) : 0;
+    const known = this.#newest.get(store);
+    const newest = known?.header.starts ?? 0;
     if (known === undefined || starts > newest) {
-      this.#remember(from, { header, at: now });
+      this.#remember(store, { header, at: now });
       return true;
     }
     if (starts === newest) {
@@ -57,12 +61,13 @@ export class Lives {
   }
 
   /**
-   * Stores the newest life of a server. If there are too many servers, discards the oldest one,
-   * because senders can claim to be ever new servers.
+   * Stores the newest life of a store. If there are too many stores, discards the oldest one, because
+   * senders can claim to have ever new stores.
    */
-  #remember(from: ServerId, heard: Heard): void {
+  #remember(store: StoreId, heard: Heard): void {
     const [oldest] = this.#newest.keys();
-    if (oldest !== undefined && this.#newest.size >= REMEMBERED && !this.#newest.has(from)) this.#newest.delete(oldest);
-    this.#newest.set(from, heard);
+    if (oldest !== undefined && this.#newest.size >= REMEMBERED && !this.#newest.has(store))
+      this.#newest.delete(oldest);
+    this.#newest.set(store, heard);
   }
 }

@@ -146,6 +146,22 @@ describe('forwarded proposals', () => {
     expect(answers(cluster)).toHaveLength(2);
   });
 
+  it('a message from an earlier disk of the sender is not appended again', () => {
+    const cluster = led();
+    forward(cluster, 'c', 'x');
+    const repeated = cluster.underWay.filter(({ message }) => message.kind === 'propose');
+    cluster.settle();
+    cluster.wipe('c');
+    cluster.start('c');
+    cluster.elapse(2 * cluster.timings.heartbeat);
+    cluster.settle();
+    forward(cluster, 'c', 'y');
+    cluster.settle();
+    cluster.release(repeated);
+    cluster.settle();
+    expect(commands(cluster, 'a')).toEqual(['x', 'y']);
+  });
+
   it('a leader reports how many commands it appended and why it refused the rest', () => {
     const cluster = led({ limits: { uncommittedBytes: 200 } });
     const last = cluster.raft('a').log.lastIndex;

@@ -42,7 +42,7 @@ export class Copies {
     const copy = this.#copies.get(id);
     if (copy === undefined) return;
     const next = { id: copy.life.id, starts: copy.life.starts + 1 };
-    if (this.#servers().some((other) => other.id !== id && other.up && !other.heard.knows(id, next))) return;
+    if (this.#servers().some((other) => other.id !== id && other.up && !other.heard.knows(next))) return;
     this.#counts().restoredCopies += 1;
     this.#server(id).restore(copy);
   }

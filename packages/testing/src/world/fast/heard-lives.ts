@@ -1,4 +1,4 @@
-import type { Message, ServerId, StoreId, StoreLife } from '@kontiki/core';
+import type { Message, StoreId, StoreLife } from '@kontiki/core';
 
 /**
  * Remembers the newest life of each peer's store that one server process has heard of. A life
@@ -6,7 +6,8 @@ import type { Message, ServerId, StoreId, StoreLife } from '@kontiki/core';
  */
 export class HeardLives {
   readonly #incarnation: number;
-  readonly #newest = new Map<ServerId, { readonly store: StoreId | undefined; readonly starts: number }>();
+  /** The newest start of each store. */
+  readonly #newest = new Map<StoreId, number>();
 
   constructor(incarnation: number) {
     this.#incarnation = incarnation;
@@ -16,20 +17,19 @@ export class HeardLives {
    * Returns whether the server processes a message. It drops answers to its earlier processes, and
    * messages from an earlier life of the sender.
    */
-  accepts(from: ServerId, message: Message): boolean {
+  accepts(message: Message): boolean {
     if ('to' in message && message.to !== this.#incarnation) return false;
     const { store, starts = 0 } = message;
-    const newest = this.#newest.get(from);
-    if (newest !== undefined && starts < newest.starts && store === newest.store) return false;
-    this.#newest.set(from, { store, starts });
+    if (store === undefined) return true;
+    if (starts < (this.#newest.get(store) ?? 0)) return false;
+    this.#newest.set(store, starts);
     return true;
   }
 
   /**
-   * Returns whether the server has heard of the given life of a peer's store, or of a newer one.
+   * Returns whether the server has heard of the given life of a store, or of a newer one.
    */
-  knows(peer: ServerId, { id, starts }: StoreLife): boolean {
-    const newest = this.#newest.get(peer);
-    return newest?.store === id && newest.starts >= starts;
+  knows({ id, starts }: StoreLife): boolean {
+    return (this.#newest.get(id) ?? 0) >= starts;
   }
 }

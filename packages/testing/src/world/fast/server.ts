@@ -271,7 +271,7 @@ export class ModelServer extends OperatedServer implements FaultTarget {
 
   receive(from: ServerId, message: Message): void {
     if (this.#raw === undefined) return;
-    if (this.heard.accepts(from, message)) this.#stalls.received(from, message);
+    if (this.heard.accepts(message)) this.#stalls.received(from, message);
     const received = readAs(this.#level, message);
     if (received.kind === 'unreadable') this.#unreadable.received(received);
     this.#raw.receive(from, received);
