@@ -99,15 +99,15 @@ export const protocolMutants: readonly Mutant[] = [
   {
     name: 'a server promises only by the newest membership',
     file: 'protocol/raft-server.ts',
-    find: 'return Math.max(0, ...this.log.liveMemberships.map(({ membership }) => membership.leaseMs));',
-    replace: 'return this.log.membership?.leaseMs ?? 0;',
+    find: 'for (const { membership } of this.log.liveMemberships) longest = Math.max(longest, membership.leaseMs);',
+    replace: 'longest = this.log.membership?.leaseMs ?? 0;',
     rare: { why: 'the newest entry must be one that no quorum has', test: LEASES },
   },
   {
     name: 'a server promises only by committed memberships',
     file: 'protocol/raft-server.ts',
-    find: 'return Math.max(0, ...this.log.liveMemberships.map(({ membership }) => membership.leaseMs));',
-    replace: 'return this.log.membershipAt(this.log.committed)?.membership.leaseMs ?? 0;',
+    find: 'for (const { membership } of this.log.liveMemberships) longest = Math.max(longest, membership.leaseMs);',
+    replace: 'longest = this.log.membershipAt(this.log.committed)?.membership.leaseMs ?? 0;',
     rare: { why: 'a commit index must arrive later than a vote request', test: LEASES },
   },
   {

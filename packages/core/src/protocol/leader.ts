@@ -101,8 +101,9 @@ export class Leader extends BaseRole {
   /** Appends a command, or an entry without a command. */
   propose(data: Uint8Array | undefined): Position {
     const { log } = this.#server;
-    const at = { index: log.lastIndex + 1, term: this.#server.ballot.term, time: this.#server.stamp() };
-    const entry: Entry = data === undefined ? { kind: 'noop', ...at } : { kind: 'command', ...at, data };
+    const [index, term, time] = [log.lastIndex + 1, this.#server.ballot.term, this.#server.stamp()];
+    const entry: Entry =
+      data === undefined ? { kind: 'noop', index, term, time } : { kind: 'command', index, term, time, data };
     log.append(entry);
     if (data !== undefined) this.#uncommittedBytes += entryBytes(entry);
     return entry;
