@@ -1,17 +1,13 @@
-import { KontikiError } from '../errors.js';
 import { invariant } from '../invariant.js';
 import { encodeUtf8 } from './utf8.js';
 
-/**
- * Returns the number of bytes that a string takes up: two bytes for its length, and its UTF-8
- * encoding.
- */
+/** Returns the number of bytes of a string in UTF-8, including two bytes for its length. */
 export function textLength(text: string): number {
   return 2 + encodeUtf8(text).length;
 }
 
 /**
- * Returns the value of a hexadecimal digit. Every message contains such digits, so avoid the slower
+ * Returns the value of a digit from 0 to f. Every message contains such digits, so avoid the slower
  * `parseInt`.
  */
 function digitAt(digits: string, at: number): number {
@@ -20,15 +16,17 @@ function digitAt(digits: string, at: number): number {
 }
 
 /**
- * Writes values into a buffer of a known length. Allocates the buffer once, or uses `memory` if it
- * is large enough. Numbers are little-endian.
+ * Writes values into a buffer of known length. Allocates the buffer once, or uses `memory` if it is
+ * large enough. Numbers are little-endian.
  */
 export class Writer {
   readonly bytes: Uint8Array;
+  readonly #view: DataView;
   #at = 0;
 
   constructor(length: number, memory?: Uint8Array) {
     this.bytes = memory !== undefined && memory.length >= length ? memory.subarray(0, length) : new Uint8Array(length);
+    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, length);
   }
 
   get at(): number {
@@ -36,34 +34,36 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.bytes[this.#take(1)] = value;
+    this.#view.setUint8(this.#at, value);
+    this.#at += 1;
   }
 
   u16(value: number): void {
-    const at = this.#take(2);
-    this.bytes[at] = value;
-    this.bytes[at + 1] = value >> 8;
+    this.#view.setUint16(this.#at, value, true);
+    this.#at += 2;
   }
 
   u32(value: number): void {
-    this.u32At(this.#take(4), value);
+    this.#view.setUint32(this.#at, value, true);
+    this.#at += 4;
   }
 
-  /** Writes a non-negative safe integer, in eight bytes. */
+  /** Writes a safe integer of at least 0, in eight bytes. */
   u53(value: number): void {
     invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
-    const at = this.#take(8);
-    this.u32At(at, value % 0x1_0000_0000);
-    this.u32At(at + 4, Math.floor(value / 0x1_0000_0000));
+    this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
+    this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
+    this.#at += 8;
   }
 
   raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#take(bytes.length));
+    this.bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   /** Leaves bytes free, with the value 0. */
   skip(length: number): void {
-    this.#take(length);
+    this.#at += length;
   }
 
   /** Writes a two-byte length, and then the string in UTF-8. */
@@ -79,29 +79,8 @@ export class Writer {
     for (let at = 0; at < digits.length; at += 2) this.u8(16 * digitAt(digits, at) + digitAt(digits, at + 1));
   }
 
-  /** Overwrites the 32-bit number at an offset that has been written before. */
+  /** Overwrites the 32-bit number at an earlier offset. */
   u32At(at: number, value: number): void {
-    const { bytes } = this;
-    if (at + 4 > bytes.length) throw tooSmall(at, 4, bytes.length);
-    // An assignment to an element keeps the lowest eight bits.
-    bytes[at] = value;
-    bytes[at + 1] = value >>> 8;
-    bytes[at + 2] = value >>> 16;
-    bytes[at + 3] = value >>> 24;
+    this.#view.setUint32(at, value, true);
   }
-
-  /** Returns the current offset and moves it. Throws if the length of the buffer was too small. */
-  #take(length: number): number {
-    const at = this.#at;
-    this.#at = at + length;
-    if (this.#at > this.bytes.length) throw tooSmall(at, length, this.bytes.length);
-    return at;
-  }
-}
-
-function tooSmall(at: number, length: number, size: number): KontikiError {
-  return new KontikiError(
-    'KONTIKI_INVARIANT',
-    `${length} bytes do not fit at byte ${at} of ${size}. This is a bug in the caller.`,
-  );
 }
