@@ -29,11 +29,19 @@ export class Recorder {
   #running = true;
   #values = 0;
 
-  constructor(cluster: DemoCluster, clients: number) {
+  /** With `allInSessions`, every client uses a session, and gives up only after this time. */
+  constructor(cluster: DemoCluster, clients: number, allInSessions?: { readonly timeout: number }) {
     this.#cluster = cluster;
     this.#clients = Array.from({ length: clients }, (_, i) => {
-      return this.#run(new Random(i, 'client'), i % 2 === 0 ? cluster.client(TIMEOUT) : undefined);
+      const hasSession = allInSessions !== undefined || i % 2 === 0;
+      const session = hasSession ? cluster.client(allInSessions?.timeout ?? TIMEOUT) : undefined;
+      return this.#run(new Random(i, 'client'), session);
     });
+  }
+
+  /** The number of recorded operations without a known outcome. */
+  get unknown(): number {
+    return this.history.filter(({ end }) => end === null).length;
   }
 
   async stop(): Promise<void> {
