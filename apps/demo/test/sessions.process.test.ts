@@ -40,8 +40,8 @@ it(
     const { history, unknown } = recorder;
     console.log(`sessions: ${history.length} operations of ${CLIENTS} clients, ${faults} faults, ${unknown} unknown`);
     expect(unknown).toBe(0);
-    expect(faults).toBeGreaterThan(1);
-    expect(history.length).toBeGreaterThan(100 * SECONDS);
+    expect(faults).toBeGreaterThan(0);
+    expect(history.length).toBeGreaterThan(50 * SECONDS);
     expect(checkHistory(register, history)).toEqual([]);
   },
   SECONDS * 1_000 + 120_000,
