@@ -221,7 +221,7 @@ export class SessionClient<Result> {
             if (isWorthRetrying(error) && canContinue) continue;
             // An earlier attempt may still be applied, so its outcome is worth waiting for.
             if (unknown !== undefined && isPassing(error) && canContinue) {
-              await this.#wait(Math.min(patience / 4, deadline - clock.now()));
+              await this.#wait(Math.min(this.#retryMs / 4, deadline - clock.now()));
               continue;
             }
             const isCertain = unknown === undefined || isKontikiError(error, 'KONTIKI_RESULT_LOST');

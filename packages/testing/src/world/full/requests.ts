@@ -29,8 +29,8 @@ export class Requests {
    */
   readonly #open = new Set<() => void>();
   /**
-   * The subset of `#open` that the node has received. All other requests wait until the process
-   * resumes.
+   * The subset of `#open` that the node itself has received. All other requests wait until the
+   * process resumes, or are in a client of sessions, which may try them again.
    */
   readonly #received = new Set<() => void>();
   readonly #random: () => number;
@@ -85,7 +85,8 @@ export class Requests {
     process.enter(() => {
       const { node, machine } = this.#server;
       if (node === undefined || machine === undefined) return end({ kind: 'refused', leader: undefined });
-      this.#received.add(onCrash);
+      // A client of sessions may be pausing between two attempts when its node closes.
+      if (request.session === undefined) this.#received.add(onCrash);
       const failed = (error: unknown): void => end(outcomeOf(error));
       if (request.session === 'open') {
         const { timeout } = options;
