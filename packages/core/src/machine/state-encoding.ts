@@ -1,4 +1,5 @@
 import { KontikiError } from '../errors.js';
+import { timeSlices } from '../node/time-slice.js';
 import type { Clock } from '../ports/clock.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
@@ -7,8 +8,6 @@ import { isPlainArray, isPlainObject, notPlain } from './plain.js';
  * other token counts as 8.
  */
 const LINE_SIZE = 64 * 1024;
-/** Maximum time to encode, in milliseconds, before yielding to messages and timers. */
-const SLICE_MS = 5;
 
 /**
  * A part of an encoded state, in depth-first order. Strings, booleans, null and finite numbers are
@@ -34,12 +33,10 @@ const [OBJECT, ARRAY, MAP, SET, NULL_OBJECT, END] = [['{'], ['['], ['map'], ['se
 export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'defer'>): AsyncGenerator<Uint8Array> {
   const utf8 = new TextEncoder();
   const chunks: Uint8Array[] = [];
-  let until = clock.now() + SLICE_MS;
+  const pause = timeSlices(clock);
   for (const line of linesOf(state)) {
     chunks.push(utf8.encode(`${JSON.stringify(line)}\n`));
-    if (clock.now() < until) continue;
-    await new Promise<void>((resolve) => clock.defer(resolve));
-    until = clock.now() + SLICE_MS;
+    await pause();
   }
   yield* chunks;
 }

@@ -136,15 +136,16 @@ export class Loop<Result> {
     };
     this.transport = new TransportSwitch(transport, logger, (from, message) => this.#receive(from, message));
     const ended = (): boolean => this.#stopped;
-    const parts = { log: raw.raft.log, store: log, machine, clock, onFailure };
-    this.applier = new Applier(
-      {
-        ...parts,
-        onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
-        restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, ended),
-      },
-      aligned.appliedTime,
-    );
+    this.applier = new Applier({
+      log: raw.raft.log,
+      store: log,
+      machine,
+      clock,
+      time: aligned.appliedTime,
+      onApplied: (entries, through, results) => this.#onApplied(entries, through, results),
+      restore: () => restoreInstalled(raw.raft.log.base, machine, snapshots, snapshotCompression, ended),
+      onFailure,
+    });
     if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
   }
 

@@ -27,26 +27,24 @@ describe('Applier', () => {
   it('Applier stops when a listener closes the node, without applying an entry twice', () => {
     const log = committed(20, 200_000);
     const seen: number[] = [];
-    const applier = new Applier<number>(
-      {
-        log,
-        store: undefined as never,
-        clock: new VirtualClock(),
-        machine: {
-          apply: ({ entries }) => {
-            seen.push(...entries.map(({ index }) => index));
-            return entries.map(() => 0);
-          },
+    const applier = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock: new VirtualClock(),
+      time: 0,
+      machine: {
+        apply: ({ entries }) => {
+          seen.push(...entries.map(({ index }) => index));
+          return entries.map(() => 0);
         },
-        onApplied: (_, { index }) => {
-          log.appliedTo(index);
-          if (index >= 3) void applier.close();
-        },
-        restore: () => Promise.reject(new Error('unexpected restore')),
-        onFailure: (error) => expect.unreachable(error.message),
       },
-      0,
-    );
+      onApplied: (_, { index }) => {
+        log.appliedTo(index);
+        if (index >= 3) void applier.close();
+      },
+      restore: () => Promise.reject(new Error('unexpected restore')),
+      onFailure: (error) => expect.unreachable(error.message),
+    });
     applier.applyNext();
     applier.applyNext();
     expect(seen).toEqual([1, 2, 3]);
@@ -61,18 +59,16 @@ describe('Applier', () => {
       defer(callback);
     };
     const log = committed(100, 300_000);
-    const applier = new Applier<number>(
-      {
-        log,
-        store: undefined as never,
-        clock,
-        machine: { apply: ({ entries }) => entries.map(() => 0) },
-        onApplied: (_, { index }) => log.appliedTo(index),
-        restore: () => Promise.reject(new Error('unexpected restore')),
-        onFailure: (error) => expect.unreachable(error.message),
-      },
-      0,
-    );
+    const applier = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock,
+      time: 0,
+      machine: { apply: ({ entries }) => entries.map(() => 0) },
+      onApplied: (_, { index }) => log.appliedTo(index),
+      restore: () => Promise.reject(new Error('unexpected restore')),
+      onFailure: (error) => expect.unreachable(error.message),
+    });
     for (let turn = 0; turn < 50; turn += 1) applier.applyNext();
     expect(slices).toBe(1);
     await clock.settle();
@@ -84,28 +80,26 @@ describe('Applier', () => {
     const log = committed(4, 300_000);
     let end = (): void => {};
     const between: number[] = [];
-    const applier: Applier<number> = new Applier<number>(
-      {
-        log,
-        store: undefined as never,
-        clock,
-        machine: { apply: ({ entries }) => entries.map(() => 0) },
-        onApplied: (_, { index }) => {
-          log.appliedTo(index);
-          if (index !== 2) return;
-          applier.runBetweenBatches(
-            () => {
-              between.push(log.applied);
-              return new Promise((resolve) => (end = resolve));
-            },
-            () => expect.unreachable(),
-          );
-        },
-        restore: () => Promise.reject(new Error('unexpected restore')),
-        onFailure: (error) => expect.unreachable(error.message),
+    const applier: Applier<number> = new Applier<number>({
+      log,
+      store: undefined as never,
+      clock,
+      time: 0,
+      machine: { apply: ({ entries }) => entries.map(() => 0) },
+      onApplied: (_, { index }) => {
+        log.appliedTo(index);
+        if (index !== 2) return;
+        applier.runBetweenBatches(
+          () => {
+            between.push(log.applied);
+            return new Promise((resolve) => (end = resolve));
+          },
+          () => expect.unreachable(),
+        );
       },
-      0,
-    );
+      restore: () => Promise.reject(new Error('unexpected restore')),
+      onFailure: (error) => expect.unreachable(error.message),
+    });
     applier.applyNext();
     await clock.settle();
     expect(between).toEqual([2]);

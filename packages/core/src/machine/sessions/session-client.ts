@@ -58,7 +58,7 @@ const clientOptions: Names<SessionClientOptions<unknown>> = {
 };
 
 /** Returns an error if a number among the options is invalid; undefined otherwise. */
-function refuseLimits({ retryMs, timeout, limits }: SessionClientOptions<unknown>): KontikiError | undefined {
+function refuseNumbers({ retryMs, timeout, limits }: SessionClientOptions<unknown>): KontikiError | undefined {
   const { ttl, sessions, resultBytes, ...more } = { ...defaultSessionLimits, ...limits };
   const unknown = refuseNames('limits', more, {});
   if (unknown !== undefined) return unknown;
@@ -120,7 +120,7 @@ export class SessionClient<Result> {
 
   /** Throws `KONTIKI_BAD_OPTION` if an option is invalid. */
   constructor(options: SessionClientOptions<Result>) {
-    const refused = refuseNames('options', options, clientOptions) ?? refuseLimits(options);
+    const refused = refuseNames('options', options, clientOptions) ?? refuseNumbers(options);
     if (refused !== undefined) throw refused;
     this.#node = options.node;
     this.#retryMs = options.retryMs ?? 2 * defaultTimings.election;

@@ -44,7 +44,7 @@ interface Step<Result> {
   /** The position of the command in the batch for the wrapped machine; -1 if it is not applied. */
   readonly at: number;
   readonly admission: Admission | undefined;
-  /** The result, if it is known without the wrapped machine. */
+  /** The result of a record that did not reach the wrapped machine. Opening a session has none. */
   readonly result: Result | Refused | undefined;
 }
 
@@ -159,7 +159,7 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
   /** The second pass over a batch. */
   #finish(steps: readonly Step<Result>[], applied: readonly Result[]): (Result | Refused)[] {
     return steps.map(({ at, admission, result }) => {
-      if (admission === undefined) return result ?? (applied[at] as Result);
+      if (admission === undefined) return (at < 0 ? result : applied[at]) as Result | Refused;
       this.#table.forget(admission);
       if (admission.kind === 'refused') return refusedCall(admission);
       if (admission.kind === 'repeat') return this.#recall(admission);

@@ -1,3 +1,4 @@
+import { timeSlices } from '../../node/time-slice.js';
 import type { Clock } from '../../ports/clock.js';
 import { protocolError, Reader, Writer } from '../../wire/index.js';
 import type { ChunkReader } from '../chunk-reader.js';
@@ -11,19 +12,8 @@ const VERSION = 1;
 const HEAD = 16;
 /** The length of a result that was dropped. */
 const DROPPED_LENGTH = 0xffff_ffff;
-/** Maximum time to encode or decode, in milliseconds, before yielding to messages and timers. */
-const SLICE_MS = 5;
 
 type SliceClock = Pick<Clock, 'now' | 'defer'>;
-
-/** Returns a function to await between two steps of long work. It yields after each time slice. */
-function pacer(clock: SliceClock): () => Promise<void> | undefined {
-  let until = clock.now() + SLICE_MS;
-  return () => {
-    if (clock.now() < until) return undefined;
-    return new Promise<void>((resolve) => clock.defer(resolve)).then(() => void (until = clock.now() + SLICE_MS));
-  };
-}
 
 /**
  * Encodes sessions: the signature (4 bytes), the version (4), the log time (8) and the number of
@@ -42,7 +32,7 @@ export async function* writeSessions(
   head.u53(time);
   head.u32(sessions.length);
   yield head.bytes;
-  const pause = pacer(clock);
+  const pause = timeSlices(clock);
   for (const session of sessions) {
     yield encodeSession(session);
     await pause();
@@ -75,7 +65,7 @@ export async function readSessions(stream: ChunkReader, clock: SliceClock): Prom
   const [version, time, count] = decoded(() => [head.u32(), head.u53(), head.u32()] as const);
   if (version !== VERSION) throw foreign(`has sessions of format ${version}, not ${VERSION}`);
   const table = new SessionTable(time);
-  const pause = pacer(clock);
+  const pause = timeSlices(clock);
   for (let i = 0; i < count; i += 1) {
     const prefix = new Reader(await stream.take(4));
     const bytes = await stream.take(decoded(() => prefix.u32()));

@@ -7,20 +7,21 @@ import type { LogStore } from '../../ports/log-store.js';
 import type { StateMachine } from '../../ports/state-machine.js';
 import { readEntries } from '../read-entries.js';
 import { isThenable } from '../thenable.js';
+import { SLICE_MS } from '../time-slice.js';
 import { CommandCopies } from '../command-copies.js';
 import { BatchSize } from './batch-size.js';
 import { faultOf } from './result-fault.js';
 
 /** Maximum bytes of entries in one batch for the state machine. */
 const BATCH_BYTES = 256 * 1024;
-/** Maximum time to apply entries, in milliseconds, before yielding to messages and timers. */
-const SLICE_MS = 5;
 
 export interface ApplierOptions<Result> {
   readonly log: RaftLog;
   readonly store: Pick<LogStore, 'read'>;
   readonly machine: StateMachine<Result>;
   readonly clock: Clock;
+  /** The log time of the last entry that the machine has applied. */
+  readonly time: number;
   /**
    * Called after a batch up to position `through` has been applied. `results` contains one result per
    * command, in order. After a restore, there are no entries.
@@ -65,10 +66,9 @@ export class Applier<Result> {
   readonly #between: BetweenBatches[] = [];
   #onClosed: () => void = () => {};
 
-  /** Creates the applier. `time` is the log time of the last entry that the machine has applied. */
-  constructor(options: ApplierOptions<Result>, time: number) {
+  constructor(options: ApplierOptions<Result>) {
     this.#options = options;
-    this.#time = time;
+    this.#time = options.time;
   }
 
   /** The log time of the last applied entry, in milliseconds. */

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../ports/clock.js';
 import { KontikiError } from '../../errors.js';
+import { SLICE_MS } from '../time-slice.js';
 import { type Settlement, Settlements } from './settlements.js';
 
 /** Options that limit how long a call may wait. */
@@ -117,11 +118,6 @@ class Due {
  * that thousands of calls share one timer.
  */
 const TICK = 16;
-/**
- * Maximum time to reject expired calls, in milliseconds, before yielding to messages and timers.
- */
-const SLICE_MS = 5;
-
 /** Manages the deadlines and abort signals of a node's waiting calls. */
 export class Calls {
   readonly #clock: Clock;

@@ -5,14 +5,12 @@ import type { ReadsReady } from '../../protocol/output.js';
 import { badOption, type Names } from '../options.js';
 import { describe } from '../describe.js';
 import { isThenable } from '../thenable.js';
+import { SLICE_MS } from '../time-slice.js';
 import type { Call, CallOptions } from './calls.js';
 import { callOptions } from './limited.js';
 
 /** Maximum number of waiting reads. This bounds the memory that they use. */
 const MAX_WAITING = 65_536;
-
-/** Maximum time to serve reads, in milliseconds, before yielding to messages and timers. */
-const SLICE_MS = 5;
 
 /** A waiting read, with the callbacks that settle its call. */
 interface WaitingRead {

@@ -7,9 +7,7 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { encodeSnapshot, type SnapshotCompression } from '../../wire/index.js';
 import type { Applier } from '../apply/applier.js';
 import type { NodeIdentity } from '../identity.js';
-
-/** Maximum time to write a snapshot, in milliseconds, before yielding to messages and timers. */
-const SLICE_MS = 5;
+import { timeSlices } from '../time-slice.js';
 
 export interface TakerOptions {
   readonly identity: NodeIdentity;
@@ -57,13 +55,11 @@ export class SnapshotTaker {
     try {
       const writer = await store.create(meta);
       try {
-        let until = clock.now() + SLICE_MS;
+        const pause = timeSlices(clock);
         for await (const bytes of encodeSnapshot(meta, state, { compression })) {
           if (this.#stopped) throw closed();
           await writer.write(bytes);
-          if (clock.now() < until) continue;
-          await new Promise<void>((resolve) => clock.defer(resolve));
-          until = clock.now() + SLICE_MS;
+          await pause();
         }
         return await writer.finish();
       } catch (error) {
