@@ -1,6 +1,5 @@
 // Shows that clients with sessions get an outcome for each command, and that each command is applied
 // once, while nodes of real processes are killed and suspended. `SESSIONS_SECONDS` sets the duration.
-import { setTimeout as pause } from 'node:timers/promises';
 import { checkHistory, Random, register } from '@kontiki/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { DemoCluster, eventually } from './cluster.js';
@@ -31,8 +30,12 @@ it(
         cluster.run(['node', '--id', id, '--data', cluster.data]);
       } else {
         process.kill(pid, 'SIGSTOP');
-        await pause(1_500);
-        process.kill(pid, 'SIGCONT');
+        const enough = recorder.history.length + 3_000;
+        try {
+          await eventually(`the others go on without ${id}`, () => recorder.history.length >= enough, 30_000);
+        } finally {
+          process.kill(pid, 'SIGCONT');
+        }
       }
       await eventually(`${id} has caught up`, () => cluster.caughtUp(id), 30_000);
     }

@@ -8,6 +8,9 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
+/** The longest delay that `setTimeout` supports, in milliseconds: about 25 days. */
+export const MAX_DELAY: number = 2 ** 31 - 1;
+
 type Ending = 'timeout' | 'aborted' | 'closed';
 
 /** A call in progress. Its signal is aborted at its deadline, by its caller, or by `end`. */
@@ -22,7 +25,7 @@ export class Call {
   constructor(timeout: number, signal: AbortSignal | undefined) {
     this.#timeout = timeout;
     this.#deadline = performance.now() + timeout;
-    if (timeout < Infinity) this.#timer = setTimeout(() => this.end('timeout'), timeout);
+    if (timeout <= MAX_DELAY) this.#timer = setTimeout(() => this.end('timeout'), timeout);
     this.#given = signal;
     if (signal?.aborted === true) this.#abort();
     signal?.addEventListener('abort', this.#abort);

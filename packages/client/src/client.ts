@@ -1,7 +1,6 @@
 import type { Applied, CallArguments, CommandsOf, Definition, QueriesOf, ReadOptions, ResultOf } from '@kontiki/core';
 import type { CallOptions } from './call.js';
 import { bodyOf, ClusterClient, type Change, type ClusterOptions, type WatchOptions } from './cluster-client.js';
-import { ClientError } from './errors.js';
 import type { NodeResponse } from './http-client.js';
 import { toJson } from './json.js';
 
@@ -30,16 +29,8 @@ export class Client<D extends Definition> {
     name: Name,
     ...[input, { signal, timeout } = {}]: CallArguments<CommandsOf<D>[Name], CallOptions>
   ): Promise<Applied<ResultOf<CommandsOf<D>[Name]>>> {
-    const body = toJson(input);
-    for (;;) {
-      const response = await this.#cluster.write(requestOf('execute', name, body), { signal, timeout });
-      try {
-        return appliedIn(response);
-      } catch (error) {
-        // Another version took effect in the meantime, so the command had no effect. Send it again.
-        if (!(error instanceof ClientError && error.code === 'KONTIKI_BEHAVIOR')) throw error;
-      }
-    }
+    const request = requestOf('execute', name, toJson(input));
+    return appliedIn(await this.#cluster.write(request, { signal, timeout }));
   }
 
   /**

@@ -1,8 +1,7 @@
-import { buffer } from 'node:stream/consumers';
 import { attempt } from './attempt.js';
 import { Call, pause, settledOrAborted, type CallOptions } from './call.js';
-import { ClientError, CommandError, errorIn } from './errors.js';
-import { HttpClient, type HttpClientOptions, type NodeRequest, type NodeResponse } from './http-client.js';
+import { ClientError, CommandError, errorIn, type ResponseError } from './errors.js';
+import { collect, HttpClient, type HttpClientOptions, type NodeRequest, type NodeResponse } from './http-client.js';
 import { linesOf } from './lines.js';
 import { SESSION_HEADER } from './session-header.js';
 import { Session } from './sessions.js';
@@ -83,8 +82,7 @@ export class ClusterClient {
         'KONTIKI_BAD_OPTION',
         `urls must be URLs like http://HOST:PORT, not ${JSON.stringify(wrong)}.`,
       );
-    for (const [name, value] of Object.entries({ timeout, attemptTimeout, maxCalls }))
-      if (!(value > 0)) throw new ClientError('KONTIKI_BAD_OPTION', `${name} must be above 0, not ${value}.`);
+    checkAboveZero({ timeout, attemptTimeout, maxCalls });
     this.#urls = urls.map((url) => url.replace(/\/$/, ''));
     this.#http = new HttpClient({ token, tls });
     this.#timeout = timeout;
@@ -112,22 +110,37 @@ export class ClusterClient {
     return this.#limited(options, async (call) => {
       for (;;) {
         const session = await this.#session(call, options);
-        if (session === undefined) return (await this.#repeat(call, 'once', options, () => request)).response;
-        const sequence = session.begin();
-        try {
-          const { response, isRetry } = await this.#repeat(call, 'command', options, () => ({
-            ...request,
-            headers: { ...request.headers, [SESSION_HEADER]: session.headerOf(sequence) },
-          }));
-          const error = response.status === 409 ? errorIn(response.body) : undefined;
-          if (error?.code !== 'KONTIKI_SESSION') return response;
-          this.#sessions = this.#sessions.filter((other) => other !== session);
-          if (isRetry) throw unknownOutcome(error.message);
-        } finally {
-          session.end(sequence);
-        }
+        const response =
+          session === undefined
+            ? (await this.#repeat(call, 'once', options, () => request)).response
+            : await this.#sendIn(session, call, request, options);
+        // If another version took effect in the meantime, the command had no effect.
+        if (response !== undefined && conflictIn(response)?.code !== 'KONTIKI_BEHAVIOR') return response;
       }
     });
+  }
+
+  /** Sends a command in a session. Resolves with undefined if the session has ended before it. */
+  async #sendIn(
+    session: Session,
+    call: Call,
+    request: NodeRequest,
+    options: SendOptions,
+  ): Promise<NodeResponse | undefined> {
+    const sequence = session.begin();
+    try {
+      const { response, isRetry } = await this.#repeat(call, 'command', options, () => ({
+        ...request,
+        headers: { ...request.headers, [SESSION_HEADER]: session.headerOf(sequence) },
+      }));
+      const error = conflictIn(response);
+      if (error?.code !== 'KONTIKI_SESSION') return response;
+      this.#sessions = this.#sessions.filter((other) => other !== session);
+      if (isRetry) throw unknownOutcome(error.message);
+      return undefined;
+    } finally {
+      session.end(sequence);
+    }
   }
 
   /**
@@ -139,7 +152,7 @@ export class ClusterClient {
   }
 
   /**
-   * Yields the values of a response that `sendChanges` sends: the current value, and then each new
+   * Yields the values of a response of `Watches`: the current value, and then each new
    * one. If a node ends the response or is silent, goes on at the next one, which must have applied
    * the entry `minIndex`. Has no deadline. Rejects with `KONTIKI_ABORTED` when the signal is aborted.
    */
@@ -162,7 +175,7 @@ export class ClusterClient {
           );
           const { status } = response;
           if (status !== 200 && status < 500 && status !== 307)
-            bodyOf({ ...response, body: await buffer(response.body) });
+            bodyOf({ ...response, body: await collect(response.body) });
           for await (const line of status === 200 ? linesOf(response.body) : []) {
             failures = 0;
             if (line === '') continue;
@@ -193,7 +206,7 @@ export class ClusterClient {
     this.#http.close();
   }
 
-  async #limited<T>(options: CallOptions, run: (call: Call) => Promise<T>): Promise<T> {
+  async #limited<T>(options: SendOptions, run: (call: Call) => Promise<T>): Promise<T> {
     const call = this.#begin(options);
     try {
       return await run(call);
@@ -202,7 +215,8 @@ export class ClusterClient {
     }
   }
 
-  #begin({ timeout = this.#timeout, signal }: CallOptions): Call {
+  #begin({ timeout = this.#timeout, attemptTimeout = this.#attemptTimeout, signal }: SendOptions): Call {
+    checkAboveZero({ timeout, attemptTimeout });
     if (this.#isClosed) throw new ClientError('KONTIKI_CLOSED', 'The client was closed. Nothing was sent.');
     if (this.#calls.size >= this.#maxCalls) {
       const text = `${this.#maxCalls} calls of this client are in progress. Nothing was sent. Wait for one of them.`;
@@ -235,7 +249,7 @@ export class ClusterClient {
       }
       if (outcome.kind === 'answered') {
         const { response } = outcome;
-        const error = kind === 'command' && response.status === 409 ? errorIn(response.body) : undefined;
+        const error = kind === 'command' ? conflictIn(response) : undefined;
         if (error?.code !== 'KONTIKI_LEVEL') return { response, isRetry: unknown !== undefined };
         // This node does not know yet that the cluster supports sessions.
         outcome = { kind: 'refused', reason: error.message.replace(/\.$/, '') };
@@ -291,6 +305,17 @@ export class ClusterClient {
     }
     this.#sessionlessUntil = performance.now() + RECHECK_MS;
   }
+}
+
+/** Returns the error in a response with status 409; undefined for any other response. */
+function conflictIn({ status, body }: NodeResponse): ResponseError | undefined {
+  return status === 409 ? errorIn(body) : undefined;
+}
+
+function checkAboveZero(options: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(options))
+    if (!(typeof value === 'number' && value > 0))
+      throw new ClientError('KONTIKI_BAD_OPTION', `${name} must be a number above 0, not ${String(value)}.`);
 }
 
 /** Returns the JSON in a response with status 200. Throws the error in any other response. */

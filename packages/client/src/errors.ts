@@ -1,6 +1,8 @@
 /** The symbol that marks every `CommandError`, in this package and in `@kontiki/core`. */
 const BRAND: symbol = Symbol.for('kontiki.commandError');
 
+// This package repeats the errors of `@kontiki/core`, because clients do not load that package.
+
 /** The error of a call, with a stable `code`. It comes from this client or from a node. */
 export class ClientError extends Error {
   readonly code: string;

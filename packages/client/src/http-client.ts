@@ -1,6 +1,7 @@
 import { Agent, request as requestPlain, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as SecureAgent, request as requestSecure } from 'node:https';
 import { TLSSocket, type SecureContextOptions } from 'node:tls';
+import { MAX_DELAY } from './call.js';
 import { ClientError } from './errors.js';
 
 export interface NodeRequest {
@@ -41,6 +42,9 @@ export interface HttpClientOptions {
   readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> | undefined;
 }
 
+/** Maximum length of a response that is kept in memory, in bytes. */
+export const MAX_BODY: number = 64 * 1024 * 1024;
+
 /**
  * Sends requests to nodes over HTTP or HTTPS, and reuses open connections.
  *
@@ -58,13 +62,13 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request to one node. The whole response must arrive within `limitMs` and before the
-   * signal is aborted.
+   * Sends a request to one node. The whole response, of at most 64 MiB, must arrive within `limitMs`
+   * and before the signal is aborted.
    */
   async send(url: string, request: NodeRequest, limitMs: number, signal?: AbortSignal): Promise<NodeResponse> {
     const { response, timer } = await this.#open(url, request, limitMs, signal);
     try {
-      return { ...headOf(response), body: Buffer.concat(await response.toArray()) };
+      return { ...headOf(response), body: await collect(response) };
     } catch (error) {
       throw new NoResponseError(url, true, error);
     } finally {
@@ -123,7 +127,8 @@ export class HttpClient {
         ? requestSecure(url + path, { ...options, agent: this.#secureAgent })
         : requestPlain(url + path, { ...options, agent: this.#agent });
       let stream: IncomingMessage | typeof request = request;
-      const timer = setTimeout(() => stream.destroy(new Error(`no data for ${limitMs} ms`)), limitMs);
+      const expire = (): void => void stream.destroy(new Error(`no data for ${limitMs} ms`));
+      const timer = setTimeout(expire, Math.min(limitMs, MAX_DELAY));
       let sent = false;
       request.on('socket', (socket) => {
         // The agent may use an open connection for the request.
@@ -144,6 +149,18 @@ export class HttpClient {
       request.end(body);
     });
   }
+}
+
+/** Returns the whole body of a response. Rejects if it has more than `MAX_BODY` bytes. */
+export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > MAX_BODY) throw new Error(`the response has more than ${MAX_BODY} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function headOf({ statusCode = 0, headers }: IncomingMessage): Omit<NodeResponse, 'body'> {

@@ -78,7 +78,7 @@ describe('Client', () => {
     expect((await client.query('items')).result).toEqual(['x', 'y']);
   });
 
-  it('watch yields each new result, and goes on at another node without older results', async () => {
+  it('watch yields each new result, and continues at another node without older results', async () => {
     const { service, client } = await start(ids);
     const seen: number[] = [];
     const stop = new AbortController();

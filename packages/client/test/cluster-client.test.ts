@@ -23,7 +23,7 @@ async function node(options: Partial<ClusterOptions> = {}): Promise<{ fake: Fake
 const hangUp = (response: ServerResponse): void => void response.socket?.destroy();
 
 describe('ClusterClient', () => {
-  it('read goes on to the next node after a refusal, a closed port and a hanging node', async () => {
+  it('read continues at the next node after a refusal, a closed port and a hanging node', async () => {
     const refusing = await serve((_, response) => answer(response, 503, refusal('KONTIKI_NOT_LEADER')));
     const hanging = await serve(() => {});
     const healthy = await serve((_, response) => response.end('value'));
@@ -209,6 +209,47 @@ describe('ClusterClient', () => {
     expect(fake.places.at(-2)).toBe('1 1024 0');
     expect(fake.places.at(-1)).toBe('2 1 0');
   });
+
+  it('a command that had no effect because of another version is sent again under another number', async () => {
+    const { fake, client } = await node({ timeout: 500 });
+    fake.onCommand = (response, n) => answer(response, n < 3 ? 409 : 200, refusal('KONTIKI_BEHAVIOR'));
+    expect((await client.write(put)).status).toBe(200);
+    expect(fake.places).toEqual(['1 1 0', '1 2 1', '1 3 2']);
+    fake.onCommand = (response) => answer(response, 409, refusal('KONTIKI_BEHAVIOR'));
+    await expect(client.write(put)).rejects.toMatchObject({ code: expect.stringMatching(/TIMEOUT|UNKNOWN_OUTCOME/) });
+  });
+
+  it('a response of more than 64 MiB is not kept, and counts as no answer', async () => {
+    const chunk = Buffer.alloc(1024 * 1024, 'x');
+    const endless = await serve((_, response) => {
+      const more = (): void => void (response.destroyed || response.write(chunk, more));
+      more();
+    });
+    const healthy = await serve((_, response) => response.end('value'));
+    const reasons: string[] = [];
+    const client = clientOf([endless.url, healthy.url]);
+    const { body } = await client.read(get, { onRetry: (reason) => reasons.push(reason) });
+    expect(body.toString()).toBe('value');
+    expect(reasons).toEqual([`no answer from ${endless.url} (the response has more than 67108864 bytes)`]);
+    const watch = clientOf([endless.url]).watch(() => get);
+    await expect(watch.next()).rejects.toMatchObject({ code: 'KONTIKI_PROTOCOL' });
+  });
+
+  it('a call with a longer time limit than setTimeout supports does not end early', async () => {
+    const { fake, client } = await node({ timeout: 2 ** 40, attemptTimeout: Infinity });
+    fake.onCommand = (response) => setTimeout(() => answer(response, 200), 20);
+    expect((await client.write(put)).status).toBe(200);
+    expect(fake.places).toHaveLength(1);
+  });
+
+  it.each([{ timeout: 0 }, { timeout: NaN }, { timeout: '5' as unknown as number }, { attemptTimeout: -1 }])(
+    'the time limits %j are refused',
+    async (limits) => {
+      const refused = expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' });
+      expect(() => clientOf(['http://a'], limits)).toThrow(refused);
+      await expect(clientOf(['http://a']).read(get, limits)).rejects.toThrow(refused);
+    },
+  );
 
   it('the token and the path of the URL are part of each request', async () => {
     const received: unknown[] = [];

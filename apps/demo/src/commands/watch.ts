@@ -25,16 +25,19 @@ export async function watchCommand(args: string[]): Promise<number> {
   let left = wholeNumber('count', parsed.values['count'], 1, 1e9) ?? Infinity;
   const path = keyPath(parsed.positionals[0] as string);
   const client = new ClusterClient(nodesOf(parsed));
-  for await (const { result } of client.watch<Watched>((minIndex) => ({
-    method: 'GET',
-    path: `${path}?watch&minIndex=${minIndex}`,
-  }))) {
-    process.stdout.write(`${describe(result)}\n`);
-    left -= 1;
-    if (left === 0) break;
+  try {
+    for await (const { result } of client.watch<Watched>((minIndex) => ({
+      method: 'GET',
+      path: `${path}?watch&minIndex=${minIndex}`,
+    }))) {
+      process.stdout.write(`${describe(result)}\n`);
+      left -= 1;
+      if (left === 0) break;
+    }
+    return 0;
+  } finally {
+    client.close();
   }
-  client.close();
-  return 0;
 }
 
 function describe(value: Watched): string {

@@ -1,14 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { disconnectSignal, sendChanges, sessionOf, type Change } from '@kontiki/client/server';
-import {
-  KontikiError,
-  NotLeaderError,
-  SessionClient,
-  type Logger,
-  type Position,
-  type RaftNode,
-  type Refused,
-} from '@kontiki/core';
+import { disconnectSignal, sessionOf, Watches, type Change } from '@kontiki/client/server';
+import { NotLeaderError, SessionClient, type Logger, type Position, type RaftNode, type Refused } from '@kontiki/core';
 import { ThrottledLogger } from '@kontiki/peers';
 import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
@@ -63,11 +55,12 @@ export class KvApi {
   readonly #logger: ThrottledLogger;
   readonly #access: Access;
   readonly #redirects: boolean;
-  #watches = 0;
+  readonly #watches: Watches;
 
   constructor({ node, machine, snapshots, logger, access = new Access(), redirects = false, retryMs }: KvApiOptions) {
     this.#node = node;
     this.#sessions = new SessionClient({ node, retryMs });
+    this.#watches = new Watches(node, MAX_WATCHES);
     this.#machine = machine;
     this.#snapshots = snapshots;
     this.#members = new MembersApi(node);
@@ -157,27 +150,17 @@ export class KvApi {
     response.end(item.value);
   }
 
-  /** Sends the value of a key, and each new value. See `sendChanges` for the format. */
+  /** Sends the value of a key, and each new value. See `Watches` for the format. */
   async #watch(response: ServerResponse, { key, query }: Target): Promise<void> {
     const minIndex = Number(query.get('minIndex') ?? 0);
-    if (this.#watches >= MAX_WATCHES)
-      throw new KontikiError(
-        'KONTIKI_OVERLOADED',
-        `This node serves ${MAX_WATCHES} watches already. Try another node.`,
-      );
     const read = ({ index }: Position): Change => {
       const item = this.#machine.get(key as string);
       const value = item && { revision: item.revision, value: Buffer.from(item.value).toString('base64') };
       return { index, json: JSON.stringify(value ?? null) };
     };
-    this.#watches += 1;
-    try {
-      await sendChanges(this.#node, response, (isFirst) =>
-        this.#node.read(read, isFirst ? { minIndex, timeout: TIMEOUT } : { consistency: 'local' }),
-      );
-    } finally {
-      this.#watches -= 1;
-    }
+    await this.#watches.send(response, (isFirst) =>
+      this.#node.read(read, isFirst ? { minIndex, timeout: TIMEOUT } : { consistency: 'local' }),
+    );
   }
 
   async #list(response: ServerResponse, target: Target): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type Logger,
   type TypedNode,
 } from '@kontiki/core';
-import { sendChanges } from './changes.js';
+import { Watches } from './changes.js';
 import { disconnectSignal, readJson, sessionOf } from './request.js';
 import { statusOf } from './status.js';
 
@@ -76,8 +76,7 @@ class Routes {
   readonly #token: Buffer | undefined;
   readonly #maxBodyBytes: number;
   readonly #timeout: number;
-  readonly #maxWatches: number;
-  #watches = 0;
+  readonly #watches: Watches;
 
   constructor(node: Node, options: HandlerOptions) {
     const { prefix = '', token, maxBodyBytes = 1024 * 1024, timeout = 2_500, maxWatches = 256 } = options;
@@ -86,7 +85,7 @@ class Routes {
     this.#token = token === undefined ? undefined : digest(token);
     this.#maxBodyBytes = maxBodyBytes;
     this.#timeout = timeout;
-    this.#maxWatches = maxWatches;
+    this.#watches = new Watches(node.raft, maxWatches);
   }
 
   /** Resolves with the body of the response. Undefined if the response was sent, or the client has gone. */
@@ -120,18 +119,11 @@ class Routes {
   }
 
   async #watch(response: ServerResponse, name: string, input: unknown, read: object): Promise<undefined> {
-    if (this.#watches >= this.#maxWatches)
-      throw new KontikiError('KONTIKI_OVERLOADED', `This node serves ${this.#maxWatches} watches already.`);
-    this.#watches += 1;
-    try {
-      await sendChanges(this.#node.raft, response, async (isFirst) => {
-        const limits = { timeout: this.#timeout, ...(isFirst ? read : { consistency: 'local' }) };
-        const { index, result } = await this.#node.query(name, input, limits);
-        return { index, json: toJson(result ?? null) };
-      });
-    } finally {
-      this.#watches -= 1;
-    }
+    await this.#watches.send(response, async (isFirst) => {
+      const limits = { timeout: this.#timeout, ...(isFirst ? read : { consistency: 'local' }) };
+      const { index, result } = await this.#node.query(name, input, limits);
+      return { index, json: toJson(result ?? null) };
+    });
     return undefined;
   }
 

@@ -1,4 +1,4 @@
-export { sendChanges } from './changes.js';
+export { Watches } from './changes.js';
 export type { Change } from './changes.js';
 export { handler } from './handler.js';
 export type { HandlerOptions } from './handler.js';
