@@ -68,6 +68,7 @@ export type {
   CompatibleCalls,
   Definition,
   DefinitionOptions,
+  Expiry,
   SignatureOf,
   SignaturesOf,
   StateSnapshot,

@@ -32,6 +32,13 @@ export const protocolMutants: readonly Mutant[] = [
     find: 'return this.membership.level < STAMPED_LEVEL ? undefined : this.#logClock.read(this.now);',
     replace: 'return this.#logClock.read(this.now);',
   },
+  {
+    name: 'a leader does not repeat an entry for an expiry that was lost',
+    file: 'protocol/next-expiry.ts',
+    find: 'if (term === this.#passed.term && time <= this.#passed.time) return;',
+    replace: 'if (time <= this.#passed.time) return;',
+    rare: { why: 'the states of the fast world do not expire', test: 'packages/core/test/protocol/expiries.test.ts' },
+  },
 ];
 
 /** Bugs in the log time of snapshots and restarts that the full world finds. */

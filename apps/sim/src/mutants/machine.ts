@@ -4,6 +4,7 @@ const NODE = 'packages/core/test/machine/typed-node.test.ts';
 const REPLICA = 'packages/core/test/machine/replica.test.ts';
 const VERSIONS = 'packages/core/test/machine/versions.test.ts';
 const STATE = 'packages/core/test/machine/state-encoding.test.ts';
+const EXPIRY = 'packages/core/test/machine/expiry.test.ts';
 const JSON_CODEC = 'packages/core/test/machine/json-codec.test.ts';
 
 const found = (test: string): Mutant['rare'] => ({ why: 'the machines of the worlds have no layer of types', test });
@@ -128,6 +129,20 @@ export const mutants: readonly Mutant[] = [
     find: "return keys.length === value.length + 1 && keys[value.length] === 'length';",
     replace: 'return true;',
     rare: found(JSON_CODEC),
+  },
+  {
+    name: 'a state expires at the log time of the next command',
+    file: 'machine/replica.ts',
+    find: '?.expiry?.expire(this.#state, next)',
+    replace: '?.expiry?.expire(this.#state, time)',
+    rare: found(EXPIRY),
+  },
+  {
+    name: 'a state with sessions does not expire while the cluster is idle',
+    file: 'machine/sessions/session-machine.ts',
+    find: 'return this.#machine.nextExpiry;',
+    replace: 'return undefined;',
+    rare: found(EXPIRY),
   },
   {
     name: 'a version rises to the newest one of the leader',

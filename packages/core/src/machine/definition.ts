@@ -86,6 +86,20 @@ export interface StateSnapshot<State> {
   read(chunks: AsyncIterable<Uint8Array>): Promise<State>;
 }
 
+/** Functions that change a state when log time passes, for example to remove expired locks. */
+export interface Expiry<State> {
+  /**
+   * Returns the log time in milliseconds at which the state changes next without a command, or
+   * undefined. It is called before each command and after each batch, so it must be fast.
+   */
+  next(state: State): number | undefined;
+  /**
+   * Changes the state as of `time`, a time that `next` returned and that log time has reached. After
+   * this call, `next` must return a later time, or undefined. An exception stops every server.
+   */
+  expire(state: State, time: number): void;
+}
+
 /** One version of a state machine, without its types. */
 export interface Behavior {
   readonly version: number;
@@ -94,6 +108,7 @@ export interface Behavior {
   readonly queries: ReadonlyMap<string, Query>;
   readonly codec: Codec;
   readonly snapshot: StateSnapshot<unknown> | undefined;
+  readonly expiry: Expiry<unknown> | undefined;
   readonly migrate: ((state: unknown) => unknown) | undefined;
 }
 
@@ -156,6 +171,11 @@ export interface DefinitionOptions<State, Commands, Schemas, Queries, Previous> 
   /** Methods that write and read snapshots. Required if the state is not plain data. */
   readonly snapshot?: StateSnapshot<NoInfer<State>> | undefined;
   /**
+   * Functions that change the state when log time passes. Default: only commands change the state.
+   * Needs feature level 2.
+   */
+  readonly expiry?: Expiry<NoInfer<State>> | undefined;
+  /**
    * Converts a state of the previous version to a state of this version. Default: the state does
    * not change.
    */
@@ -174,6 +194,7 @@ const known: Names<DefinitionOptions<unknown, unknown, unknown, unknown, unknown
   queries: true,
   codec: true,
   snapshot: true,
+  expiry: true,
   migrate: true,
 };
 
@@ -194,7 +215,7 @@ export function defineStateMachine<
   CompatibleCalls<SignaturesOf<Commands>, CommandsOf<Previous>>,
   CompatibleCalls<SignaturesOf<Queries>, QueriesOf<Previous>>
 > {
-  const { previous, initial, queries = {}, codec = jsonCodec, snapshot, migrate } = options;
+  const { previous, initial, queries = {}, codec = jsonCodec, snapshot, expiry, migrate } = options;
   const refused = refuseNames('definition', options, known);
   if (refused !== undefined) throw refused;
   const { version = (previous?.version ?? 0) + 1 } = options;
@@ -204,6 +225,11 @@ export function defineStateMachine<
     throw badOption(`Version ${version} cannot follow version ${previous.version}, because versions have no gaps.`);
   checkFunction('initial', initial);
   if (migrate !== undefined) checkFunction('migrate', migrate);
+  if (expiry !== undefined) {
+    const { next, expire } = Object(expiry) as Partial<Expiry<State>>;
+    checkFunction('expiry.next', next);
+    checkFunction('expiry.expire', expire);
+  }
   const behavior: Behavior = {
     version,
     initial,
@@ -211,6 +237,7 @@ export function defineStateMachine<
     queries: new Map(Object.entries(queries).map(([name, query]) => [name, checkFunction(`Query ${name}`, query)])),
     codec,
     snapshot: snapshot as StateSnapshot<unknown> | undefined,
+    expiry: expiry as Expiry<unknown> | undefined,
     migrate: migrate as ((state: unknown) => unknown) | undefined,
   };
   if (snapshot === undefined) checkInitial(initial());

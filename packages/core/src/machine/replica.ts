@@ -63,8 +63,18 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     return encodeProposal(this.inForce, name, input, room);
   }
 
-  apply({ entries }: ApplyBatch): Outcome[] {
-    return entries.map((entry) => this.#apply(entry));
+  /** The log time in milliseconds at which the state changes next without a command. */
+  get nextExpiry(): number | undefined {
+    return this.#raised?.expiry?.next(this.#state);
+  }
+
+  apply({ entries, time }: ApplyBatch): Outcome[] {
+    const outcomes = entries.map((entry) => {
+      this.#expire(entry.time);
+      return this.#apply(entry);
+    });
+    this.#expire(time);
+    return outcomes;
   }
 
   async *snapshot(): AsyncGenerator<Uint8Array> {
@@ -84,6 +94,21 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
     const behavior = this.#find(version, 'The snapshot');
     this.#state = await (behavior.snapshot?.read(state) ?? decodeState(state));
     this.#raised = behavior;
+  }
+
+  /**
+   * Makes all changes that are due at a log time. The state machine sees the time of each expiry
+   * instead of the present time, because servers divide the log into different batches.
+   */
+  #expire(time: number | undefined): void {
+    if (time === undefined) return;
+    for (let next = this.nextExpiry; next !== undefined && next <= time;) {
+      this.#raised?.expiry?.expire(this.#state, next);
+      const later = this.nextExpiry;
+      if (later !== undefined && later <= next)
+        throw new RangeError(`After the state expired at ${next}, expiry.next returned ${later}, which is not later.`);
+      next = later;
+    }
   }
 
   #begin(behavior: Behavior | undefined): void {

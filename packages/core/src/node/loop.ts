@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../ports/clock.js';
 import type { LogStore, LogWrite } from '../ports/log-store.js';
 import type { Logger } from '../ports/logger.js';
 import type { SnapshotStore } from '../ports/snapshot-store.js';
+import type { StateMachine } from '../ports/state-machine.js';
 import type { Received } from '../protocol/message.js';
 import type { Mail, PageRead, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
@@ -71,6 +72,7 @@ export class Loop<Result> {
   applied: AppliedPosition;
   readonly #raw: RawNode;
   readonly #log: LogStore;
+  readonly #machine: Pick<StateMachine, 'nextExpiry'>;
   readonly #identity: NodeIdentity;
   readonly #book: AddressBook;
   readonly #clock: Clock;
@@ -104,6 +106,7 @@ export class Loop<Result> {
     const { applied } = raw.raft.log;
     this.applied = { index: applied, term: raw.raft.log.termAt(applied) ?? 0, time: aligned.appliedTime };
     this.#log = log;
+    this.#machine = machine;
     this.#identity = identity;
     // Handshakes may take place before the first turn, so set the epoch now.
     identity.follow(raw.raft.log.liveMemberships);
@@ -162,6 +165,7 @@ export class Loop<Result> {
   /** Runs the first turn. Called once the transport has started. */
   start(): void {
     this.#started = true;
+    this.#raw.raft.setExpiry(this.#machine.nextExpiry);
     this.schedule();
   }
 
@@ -313,6 +317,7 @@ export class Loop<Result> {
   #onApplied(entries: readonly Entry[], through: AppliedPosition, results: readonly Result[]): void {
     const { index } = through;
     this.#raw.applied(index);
+    this.#raw.raft.setExpiry(this.#machine.nextExpiry);
     let next = 0;
     for (const entry of entries) {
       this.proposals.settle(entry, entry.kind === 'command' ? results[next++] : undefined);

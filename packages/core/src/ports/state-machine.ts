@@ -49,6 +49,13 @@ export interface StateMachine<Result = unknown> {
    */
   readonly behavior?: number | undefined;
   /**
+   * The log time in milliseconds at which the state changes next without a command, for example
+   * because a lock expires. Undefined if no command has to wait for that. When this time is due, the
+   * leader appends an entry without a command, so `apply` is called with a `time` that is at least as
+   * late. Only `apply` and `restore` may change this value. Needs feature level 2.
+   */
+  readonly nextExpiry?: number | undefined;
+  /**
    * Returns the current state, in chunks of any size. The node calls this method between two
    * batches, and waits for the first chunk before it applies the next batch. It reads the other
    * chunks while it applies later batches. It copies each chunk, so the machine may reuse the

@@ -12,6 +12,7 @@ import { Leader } from './leader.js';
 import { withLease } from './lease.js';
 import { commonBehavior, raised } from './levels.js';
 import type { ProposalRefusal, Received, SnapshotChunk, SnapshotOffer } from './message.js';
+import { NextExpiry } from './next-expiry.js';
 import type { Output, PageRead } from './output.js';
 import type { Progress } from './progress.js';
 import { RaftServer, type RaftStart, type UnreadableLog } from './raft-server.js';
@@ -38,6 +39,7 @@ const noServers: ReadonlyMap<ServerId, { readonly info: ServerInfo }> = new Map(
  */
 export class Raft {
   readonly #server: RaftServer;
+  readonly #expiry = new NextExpiry();
 
   constructor(start: RaftStart) {
     this.#server = new RaftServer(start);
@@ -162,6 +164,12 @@ export class Raft {
    */
   tick(processWasStalled: boolean): void {
     this.#server.role.tick(processWasStalled);
+    this.#expiry.check(this.#server, () => this.mark());
+  }
+
+  /** Sets the log time at which the applied state changes next without a command. */
+  setExpiry(time: number | undefined): void {
+    this.#expiry.time = time;
   }
 
   /**

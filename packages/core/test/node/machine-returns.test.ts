@@ -31,6 +31,19 @@ describe('values that methods of ports return', () => {
     await open('a');
   });
 
+  it('a machine whose nextExpiry is no number stops the node', async () => {
+    const a = await cluster(['a']);
+    Object.assign(machines.get('a') as SnapshotJournal, { nextExpiry: new Date(0) });
+    expect(await outcome(runToEnd(a.propose(bytes('x'))))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(a.status()).toMatchObject({
+      role: 'failed',
+      error: {
+        code: 'KONTIKI_MACHINE_FAILED',
+        cause: { message: 'nextExpiry must be a number of milliseconds or undefined, not an object' },
+      },
+    });
+  });
+
   it('a node awaits a promise from another library that machine.open returns', async () => {
     await nodes.bootstrap('a');
     const foreign: PromiseLike<number> = new Proxy(Promise.resolve(1), {

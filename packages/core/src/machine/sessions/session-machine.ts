@@ -94,6 +94,10 @@ export class SessionMachine<Result> implements StateMachine<Result | Refused> {
     return this.#machine.blocksApply;
   }
 
+  get nextExpiry(): number | undefined {
+    return this.#machine.nextExpiry;
+  }
+
   apply(batch: ApplyBatch): (Result | Refused)[] | Promise<(Result | Refused)[]> {
     const commands: SessionEntry[] = [];
     const steps = batch.entries.map((entry) => this.#admit(entry, commands));

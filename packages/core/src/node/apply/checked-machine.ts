@@ -18,6 +18,14 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
     get blocksApply() {
       return machine.blocksApply;
     },
+    get nextExpiry() {
+      const next: unknown = machine.nextExpiry;
+      if (next === undefined || Number.isFinite(next)) return next as number | undefined;
+      throw machineFailed(
+        'reported its next expiry',
+        new TypeError(`nextExpiry must be a number of milliseconds or undefined, not ${describe(next)}`),
+      );
+    },
     ...(machine.open && {
       open: async (owner) => {
         const applied: unknown = await machine.open?.(owner);
