@@ -86,6 +86,7 @@ export class Loop<Result> {
   #bookVersion = 0;
   #leaving: Raft['leaving'] | undefined;
   #scheduled = false;
+  #isNext = false;
   #started = false;
   #stopped = false;
 
@@ -126,7 +127,8 @@ export class Loop<Result> {
       clock,
       queue: this.reads,
       applied: position,
-      schedule: () => this.schedule(),
+      // A leader without other voters confirms a read at once, so see `#scheduleNext`.
+      schedule: () => (raw.raft.log.membership?.voters.length === 1 ? this.schedule() : this.#scheduleNext()),
     });
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
     this.operations = new Operations(() => this.schedule());
@@ -152,7 +154,7 @@ export class Loop<Result> {
     if (snapshots !== undefined) this.snapshots = this.#openSnapshots(snapshots, options, aligned, random);
   }
 
-  /** Schedules a turn to process waiting inputs. */
+  /** Schedules a turn to process waiting inputs, after the events that have already arrived. */
   schedule(): void {
     if (this.#scheduled || !this.#started || this.#stopped) return;
     this.#scheduled = true;
@@ -160,6 +162,22 @@ export class Loop<Result> {
       this.#scheduled = false;
       this.#turn();
     });
+  }
+
+  /**
+   * Schedules a turn to process an event from the disk or the network, before any other event.
+   * Calls of the application must not use this. A program that proposes a command whenever the
+   * previous one is applied could otherwise keep the process from handling events at all.
+   */
+  #scheduleNext(): void {
+    if (this.#isNext || !this.#started || this.#stopped) return;
+    this.#isNext = true;
+    const run = (): void => {
+      this.#isNext = false;
+      this.#turn();
+    };
+    if (this.#clock.soon === undefined) queueMicrotask(run);
+    else this.#clock.soon(run);
   }
 
   /** Runs the first turn. Called once the transport has started. */
@@ -239,7 +257,7 @@ export class Loop<Result> {
     if (this.#stopped) return;
     this.situation.onReceived(from);
     this.#raw.receive(from, message);
-    this.schedule();
+    this.#scheduleNext();
   }
 
   #send(mail: Mail): void {
@@ -256,7 +274,7 @@ export class Loop<Result> {
     written.then(() => {
       if (reset !== undefined) this.snapshots?.onLogReplaced(reset.index);
       this.#raw.written(number);
-      this.schedule();
+      this.#scheduleNext();
     }, this.#onFailure);
   }
 

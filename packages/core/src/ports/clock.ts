@@ -26,4 +26,9 @@ export interface Clock {
    * first.
    */
   defer(callback: () => void): void;
+  /**
+   * Calls `callback` after the code that is running, before other events. Default: a microtask. Tests
+   * use this method to delay the callback.
+   */
+  soon?(callback: () => void): void;
 }

@@ -19,7 +19,7 @@ interface Sent {
   readonly messages: readonly Message[];
 }
 
-/** A clock that counts the fired timers and deferred callbacks of one node. */
+/** A clock that counts the timers and callbacks of one node that have run. */
 class CountingClock implements Clock {
   wakeUps = 0;
   readonly #clock: VirtualClock;
@@ -38,6 +38,10 @@ class CountingClock implements Clock {
 
   defer(callback: () => void): void {
     this.#clock.defer(() => this.#wake(callback));
+  }
+
+  soon(callback: () => void): void {
+    queueMicrotask(() => this.#wake(callback));
   }
 
   #wake(callback: () => void): void {

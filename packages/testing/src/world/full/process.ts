@@ -5,8 +5,11 @@ import type { Schedule } from '../schedule.js';
 export interface Pace {
   /** Number of milliseconds that the process's clock advances per simulated millisecond. */
   readonly rate: number;
-  /** Draws the delay in milliseconds before the event loop runs a deferred callback. */
-  readonly loop: () => number;
+  /**
+   * Draws the delay in milliseconds before the event loop runs a callback. Undefined if the process
+   * handles each event at once.
+   */
+  readonly loop: (() => number) | undefined;
   /** Draws the number of milliseconds by which a timer fires late. */
   readonly lateness: () => number;
 }
@@ -114,7 +117,13 @@ export class Process implements Clock {
   }
 
   defer(callback: () => void): void {
-    this.after(this.#pace.loop(), callback);
+    this.after(this.#pace.loop?.() ?? 0, callback);
+  }
+
+  /** In a slow process, several events arrive before the next turn of the protocol. */
+  soon(callback: () => void): void {
+    if (this.#pace.loop === undefined) queueMicrotask(callback);
+    else this.defer(callback);
   }
 
   timer(fire: () => void): Timer {

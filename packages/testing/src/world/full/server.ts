@@ -104,7 +104,10 @@ export class NodeServer extends OperatedNode implements FaultTarget {
       schedule,
       {
         rate: drawRate(mix, random),
-        loop: () => (this.#world.healed ? 0 : random.between(0, slowLoops * 0.25) * mix.timings.election),
+        loop:
+          slowLoops === 0
+            ? undefined
+            : () => (this.#world.healed ? 0 : random.between(0, slowLoops * 0.25) * mix.timings.election),
         lateness: () => (!this.#world.healed && random.chance(lateTimers * 0.1) ? random.between(0, 1_000) : 0),
       },
       random.between(0, 1e6),
