@@ -10,11 +10,13 @@ type Plain = readonly [string, number];
 const plain = (items: Iterable<[string, Item]>): Plain[] =>
   [...items].map(([key, { revision }]): Plain => [key, revision]).sort(([a], [b]) => (a < b ? -1 : 1));
 
-/** Sets or deletes one of a few keys. */
+/** Advances time, and sets or deletes one of a few keys. Some keys expire. */
 function change(items: Items, random: Random, revision: number): void {
   const key = `${random.below(30)}`;
-  if (random.chance(0.4)) items.delete(key);
-  else items.set(key, { value: new Uint8Array(), revision });
+  items.advance(revision);
+  if (random.chance(0.1)) items.removeExpired();
+  if (random.chance(0.3)) items.delete(key);
+  else items.set(key, { value: new Uint8Array(), revision, expiry: random.pick([undefined, revision + 20]) });
 }
 
 describe('snapshots of items', () => {

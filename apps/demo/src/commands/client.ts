@@ -2,7 +2,7 @@ import { ClientError, ClusterClient, HttpClient, type NodeRequest, type NodeResp
 import { COMMAND, CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { messageIn } from '../client/message.js';
 import { reportWaiting } from '../client/waiting.js';
-import { MAX_VALUE } from '../kv/command.js';
+import { MAX_VALUE } from '../kv/write.js';
 import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
 
 const common = `${nodesHelp}  --timeout MS      time limit in milliseconds, including retries (default 10000)

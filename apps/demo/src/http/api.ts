@@ -1,14 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { disconnectSignal, sessionOf, Watches, type Change } from '@kontiki/client/server';
-import { NotLeaderError, SessionClient, type Logger, type Position, type RaftNode, type Refused } from '@kontiki/core';
+import {
+  NotLeaderError,
+  SessionClient,
+  type AppliedPosition,
+  type Logger,
+  type Position,
+  type RaftNode,
+  type Refused,
+} from '@kontiki/core';
 import { ThrottledLogger } from '@kontiki/peers';
-import { encodeCommand, MAX_KEY, MAX_VALUE, type Condition } from '../kv/command.js';
+import { encodeCommand, type Condition, type KvCommand } from '../kv/command.js';
+import type { Item } from '../kv/items.js';
 import type { KvMachine, KvResult } from '../kv/machine.js';
+import { isTtl, MAX_KEY, MAX_VALUE } from '../kv/write.js';
 import { Access } from './access.js';
 import { readBody } from './body.js';
 import { MembersApi } from './members-api.js';
 import { HttpError, isExplained, sendFailure, sendJson } from './responses.js';
+import { sendResult } from './results.js';
 import type { SnapshotApi } from './snapshot-api.js';
+import { invalidTtl, MAX_TRANSACTION_BODY, parseTransaction } from './transaction-body.js';
 
 /** Maximum number of keys in one listing. */
 const MAX_LIST = 1_000;
@@ -88,14 +100,18 @@ export class KvApi {
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (route === '/members') return this.#members.handle(request, response);
     if (route === '/sessions') return this.#openSession(request, response);
-    if (request.method !== 'GET') throw new HttpError(405, 'METHOD', `${route} supports only GET.`);
+    if (route === '/kv' && request.method === 'POST') return this.#transact(request, response);
+    if (request.method !== 'GET') {
+      const methods = route === '/kv' ? 'GET and POST' : 'GET';
+      throw new HttpError(405, 'METHOD', `${route} supports only ${methods}.`);
+    }
     if (route === '/kv') return this.#list(response, { path, query, key: undefined });
     if (route === '/status') return sendJson(response, 200, this.#status());
     if (route === '/health') return this.#health(response);
     throw new HttpError(
       404,
       'ROUTE',
-      'There is no such path. Paths: /kv/KEY, /kv?prefix=, /sessions, /status, /health, /snapshot and /members.',
+      'There is no such path. Paths: /kv/KEY, /kv, /sessions, /status, /health, /snapshot and /members.',
     );
   }
 
@@ -107,27 +123,21 @@ export class KvApi {
       throw new HttpError(405, 'METHOD', '/kv/KEY supports GET, PUT and DELETE.');
     }
     const condition = conditionOf(request);
+    const ttl = ttlOf(target.query);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
-    const command = request.method === 'PUT' ? { kind: 'put' as const, value: body } : { kind: 'delete' as const };
+    const write = request.method === 'PUT' ? { kind: 'put' as const, value: body, ttl } : { kind: 'delete' as const };
+    return this.#propose(request, response, { ...write, key, condition });
+  }
+
+  async #transact(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return this.#propose(request, response, parseTransaction(await readBody(request, MAX_TRANSACTION_BODY)));
+  }
+
+  async #propose(request: IncomingMessage, response: ServerResponse, command: KvCommand): Promise<void> {
     const session = sessionOf(request);
-    const { result } = await this.#sessions.propose(encodeCommand({ ...command, key, condition }), {
-      ...this.#limits(response),
-      session,
-    });
-    switch (result.kind) {
-      case 'written':
-        response.writeHead(204, { ETag: `"${result.revision}"` });
-        response.end();
-        return;
-      case 'deleted':
-        response.writeHead(204);
-        response.end();
-        return;
-      case 'absent':
-        throw new HttpError(404, 'ABSENT', 'There is no such key.');
-      case 'conflict':
-        return sendConflict(response, result.revision);
-    }
+    const limits = this.#limits(response);
+    const { result } = await this.#sessions.propose(encodeCommand(command), { ...limits, session });
+    sendResult(response, command, result);
   }
 
   async #openSession(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -140,12 +150,16 @@ export class KvApi {
   }
 
   async #get(response: ServerResponse, target: Target): Promise<void> {
-    const item = await this.#read(target, () => this.#machine.get(target.key as string));
+    const { item, ttl } = await this.#read(target, ({ time }) => {
+      const held = this.#machine.get(target.key as string);
+      return { item: held, ttl: ttlAt(time, held) };
+    });
     if (item === undefined) throw new HttpError(404, 'ABSENT', 'There is no such key.');
     response.writeHead(200, {
       'Content-Type': 'application/octet-stream',
       'Content-Length': item.value.length,
       ETag: `"${item.revision}"`,
+      ...(ttl === undefined ? {} : { 'Kontiki-TTL': ttl }),
     });
     response.end(item.value);
   }
@@ -164,16 +178,19 @@ export class KvApi {
   }
 
   async #list(response: ServerResponse, target: Target): Promise<void> {
-    const items = await this.#read(target, () => this.#machine.list(target.query.get('prefix') ?? '', MAX_LIST + 1));
-    const keys = items.slice(0, MAX_LIST).map(([key, { revision, value }]) => ({ key, revision, bytes: value.length }));
-    sendJson(response, 200, { keys, more: items.length > MAX_LIST });
+    const listed = await this.#read(target, ({ time }) => {
+      return this.#machine.list(target.query.get('prefix') ?? '', MAX_LIST + 1).map(([key, item]) => {
+        return { key, revision: item.revision, bytes: item.value.length, ttl: ttlAt(time, item) };
+      });
+    });
+    sendJson(response, 200, { keys: listed.slice(0, MAX_LIST), more: listed.length > MAX_LIST });
   }
 
   /**
    * Serves reads. A linearizable read costs a follower an extra round trip to the leader, whereas a
    * redirected client sends its next requests to the leader.
    */
-  #read<T>({ query }: Target, read: () => T): Promise<T> {
+  #read<T>({ query }: Target, read: (at: AppliedPosition) => T): Promise<T> {
     const consistency = query.get('consistency') ?? 'linearizable';
     if (consistency === 'local') return this.#node.read(read, { consistency, timeout: TIMEOUT });
     if (consistency !== 'linearizable')
@@ -207,16 +224,6 @@ export class KvApi {
   }
 }
 
-function sendConflict(response: ServerResponse, revision: number | undefined): void {
-  const message = revision === undefined ? 'The key does not exist.' : `The key is at revision ${revision}.`;
-  sendJson(
-    response,
-    412,
-    { error: { code: 'CONFLICT', message } },
-    revision === undefined ? {} : { ETag: `"${revision}"` },
-  );
-}
-
 function keyOf(encoded: string): string {
   let key: string;
   try {
@@ -241,4 +248,20 @@ function conditionOf({ headers }: IncomingMessage): Condition {
     throw new HttpError(400, 'CONDITION', 'If-Match must be one revision as in an ETag, for example "17".');
   }
   return { kind: 'revision', revision: Number(revision) };
+}
+
+function ttlOf(query: URLSearchParams): number | undefined {
+  const text = query.get('ttl');
+  if (text === null) return undefined;
+  const ttl = /^[0-9]+$/.test(text) ? Number(text) : undefined;
+  if (!isTtl(ttl)) throw invalidTtl('ttl');
+  return ttl;
+}
+
+/**
+ * Returns the milliseconds that an item will still live. Undefined if it does not exist or is
+ * permanent.
+ */
+function ttlAt(time: number, item: Item | undefined): number | undefined {
+  return item?.expiry === undefined ? undefined : item.expiry - time;
 }

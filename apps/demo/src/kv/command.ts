@@ -1,10 +1,12 @@
 import { protocolError, Reader, textLength, Writer } from '@kontiki/core/wire';
+import { readTransaction, transactionLength, writeTransaction, type Transaction } from './transaction.js';
+import { MAX_KEY, MAX_VALUE, readTtl, type Write } from './write.js';
 
-/** Maximum length of a key in UTF-8 bytes, and of a value in bytes. */
-export const MAX_KEY = 512;
-export const MAX_VALUE = 1024 * 1024;
-/** Maximum length of a command in bytes, with the head of a session record. */
-export const MAX_COMMAND = 12 + MAX_KEY + MAX_VALUE + 32;
+/**
+ * Maximum length of a command in bytes. The last 4 KiB are for the lengths and numbers in a
+ * transaction and for the head of a session record.
+ */
+export const MAX_COMMAND = MAX_KEY + MAX_VALUE + 4096;
 
 /** Condition that a key must meet for a command to take effect. */
 export type Condition =
@@ -14,37 +16,52 @@ export type Condition =
   /** The key must not exist. */
   | { readonly kind: 'absent' };
 
-/** A replicated command, which sets a key to a value or deletes the key. */
-export type KvCommand = { readonly key: string; readonly condition: Condition } & (
-  { readonly kind: 'put'; readonly value: Uint8Array } | { readonly kind: 'delete' }
-);
+/** A replicated command that writes one key if the key meets a condition. */
+export type KeyCommand = Write & { readonly condition: Condition };
 
-const KINDS = ['put', 'delete'] as const;
+/** A replicated command. */
+export type KvCommand = KeyCommand | Transaction;
+
+/** The first byte of each command. A version of this program stops at a kind that it does not know. */
+const KIND = { put: 0, delete: 1, putWithTtl: 2, transaction: 3 } as const;
 const CONDITIONS = ['always', 'revision', 'absent'] as const;
 
 /**
- * Encodes a command: kind (1 byte), condition (1), revision (8), length and text of the key, value.
+ * Encodes a command. The fields of a command for one key are its kind (1 byte), condition (1),
+ * revision (8), length and text of the key, time to live (8, only if it has one), and value. A
+ * transaction follows its kind (1).
  */
 export function encodeCommand(command: KvCommand): Uint8Array {
-  const value = command.kind === 'put' ? command.value : undefined;
-  const writer = new Writer(10 + textLength(command.key) + (value?.length ?? 0));
-  writer.u8(KINDS.indexOf(command.kind));
-  writer.u8(CONDITIONS.indexOf(command.condition.kind));
-  writer.u53(command.condition.kind === 'revision' ? command.condition.revision : 0);
-  writer.text(command.key);
+  if (command.kind === 'transaction') {
+    const writer = new Writer(1 + transactionLength(command));
+    writer.u8(KIND.transaction);
+    writeTransaction(writer, command);
+    return writer.bytes;
+  }
+  const { kind, key, condition } = command;
+  const { value, ttl } = command.kind === 'put' ? command : {};
+  const writer = new Writer(10 + textLength(key) + (ttl === undefined ? 0 : 8) + (value?.length ?? 0));
+  writer.u8(ttl === undefined ? KIND[kind] : KIND.putWithTtl);
+  writer.u8(CONDITIONS.indexOf(condition.kind));
+  writer.u53(condition.kind === 'revision' ? condition.revision : 0);
+  writer.text(key);
+  if (ttl !== undefined) writer.u53(ttl);
   if (value !== undefined) writer.raw(value);
   return writer.bytes;
 }
 
-/** Decodes a command. The value is a view of `bytes`. */
+/** Decodes a command. The values are views of `bytes`. */
 export function decodeCommand(bytes: Uint8Array): KvCommand {
   const reader = new Reader(bytes);
-  const kind = KINDS[reader.u8()];
+  const kind = reader.u8();
+  if (kind === KIND.transaction) return readTransaction(reader);
   const conditionKind = CONDITIONS[reader.u8()];
   const revision = reader.u53();
   const key = reader.text(MAX_KEY);
-  if (kind === undefined || conditionKind === undefined) throw protocolError('A log entry is not a key/value command.');
+  if (kind > KIND.putWithTtl || conditionKind === undefined)
+    throw protocolError('A log entry is not a key/value command.');
   const condition: Condition = conditionKind === 'revision' ? { kind: 'revision', revision } : { kind: conditionKind };
-  if (kind === 'put') return { kind, key, condition, value: reader.raw(reader.left) };
-  return { kind, key, condition };
+  if (kind === KIND.delete) return { kind: 'delete', key, condition };
+  const ttl = kind === KIND.putWithTtl ? readTtl(reader) : undefined;
+  return { kind: 'put', key, condition, ttl, value: reader.raw(reader.left) };
 }

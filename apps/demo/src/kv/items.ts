@@ -1,7 +1,11 @@
+import { Expiries } from './expiries.js';
+
 /** A value and the log index of the command that wrote the value. */
 export interface Item {
   readonly value: Uint8Array;
   readonly revision: number;
+  /** The log time in milliseconds at which the key expires. Undefined if the key is permanent. */
+  readonly expiry?: number | undefined;
 }
 
 /** An item with its position in insertion order. A key keeps its position when it is set again. */
@@ -16,6 +20,8 @@ interface Iteration {
    * the iteration.
    */
   readonly end: number;
+  /** Log time at the start of the iteration. */
+  readonly time: number;
   /** Position up to which all items have been yielded. */
   yielded: number;
   /**
@@ -24,43 +30,84 @@ interface Iteration {
   readonly saved: Map<string, PositionedItem>;
 }
 
+/** Maximum number of expired items to remove from memory at once, which takes a few milliseconds. */
+const MAX_REMOVED = 1_000;
+
 /**
  * A map of items that can change while a snapshot of it is being read. When an item changes before
  * an iteration reaches it, its old version is saved for the iteration. Nothing else is copied.
+ *
+ * An item is absent from the time at which it expires, even if it is still in memory. So it makes no
+ * difference when it is removed.
  */
 export class Items {
   readonly #map = new Map<string, PositionedItem>();
+  readonly #expiries = new Expiries();
   readonly #iterations = new Set<Iteration>();
   #lastPosition = 0;
+  #time = 0;
 
+  /** The number of items in memory. */
   get size(): number {
     return this.#map.size;
   }
 
-  get(key: string): Item | undefined {
-    return this.#map.get(key);
+  /**
+   * The log time at which the next item expires, or at which more expired items are removed.
+   * Undefined if all items are permanent.
+   */
+  get nextExpiry(): number | undefined {
+    const { first } = this.#expiries;
+    return first === undefined ? undefined : Math.max(first.expiry, this.#time + 1);
   }
 
-  set(key: string, { value, revision }: Item): void {
+  /** Sets the log time. */
+  advance(time: number): void {
+    this.#time = Math.max(time, this.#time);
+  }
+
+  /** Removes expired items from memory. If there are many, it takes several calls. */
+  removeExpired(): void {
+    for (let left = MAX_REMOVED; left > 0; left -= 1) {
+      const { first } = this.#expiries;
+      if (first === undefined || first.expiry > this.#time) return;
+      this.delete(first.key);
+    }
+  }
+
+  get(key: string): Item | undefined {
+    const item = this.#map.get(key);
+    return item !== undefined && isLive(item, this.#time) ? item : undefined;
+  }
+
+  set(key: string, { value, revision, expiry }: Item): void {
     const current = this.#saveForIterations(key);
-    this.#map.set(key, { value, revision, position: current?.position ?? (this.#lastPosition += 1) });
+    // An expired item does not keep its position.
+    const keepsPosition = current !== undefined && isLive(current, this.#time);
+    if (!keepsPosition) this.#map.delete(key);
+    const position = keepsPosition ? current.position : (this.#lastPosition += 1);
+    this.#map.set(key, { value, revision, expiry, position });
+    this.#expiries.set(key, expiry);
   }
 
   /** Deletes a key. Returns whether the key existed. */
   delete(key: string): boolean {
+    const existed = this.get(key) !== undefined;
     this.#saveForIterations(key);
-    return this.#map.delete(key);
+    this.#expiries.delete(key);
+    this.#map.delete(key);
+    return existed;
   }
 
-  [Symbol.iterator](): IterableIterator<[string, Item]> {
-    return this.#map.entries();
+  *[Symbol.iterator](): Generator<[string, Item], void> {
+    for (const entry of this.#map) if (isLive(entry[1], this.#time)) yield entry;
   }
 
   /**
    * Yields all items as they are when the first item is requested. Later changes are not visible.
    */
   *snapshot(): Generator<[string, Item], void> {
-    const iteration: Iteration = { end: this.#lastPosition, yielded: 0, saved: new Map() };
+    const iteration: Iteration = { end: this.#lastPosition, time: this.#time, yielded: 0, saved: new Map() };
     this.#iterations.add(iteration);
     try {
       for (const [key, item] of this.#map) {
@@ -68,10 +115,10 @@ export class Items {
         iteration.yielded = item.position;
         const saved = iteration.saved.get(key);
         if (saved !== undefined) iteration.saved.delete(key);
-        yield [key, saved ?? item];
+        if (isLive(saved ?? item, iteration.time)) yield [key, saved ?? item];
       }
       // The remaining saved items were deleted before the iteration reached them.
-      yield* iteration.saved;
+      for (const entry of iteration.saved) if (isLive(entry[1], iteration.time)) yield entry;
     } finally {
       this.#iterations.delete(iteration);
     }
@@ -89,4 +136,8 @@ export class Items {
     }
     return current;
   }
+}
+
+function isLive({ expiry }: Item, time: number): boolean {
+  return expiry === undefined || expiry > time;
 }

@@ -1,7 +1,19 @@
-import type { ApplyBatch, CommandEntry, StateMachine } from '@kontiki/core';
-import { decodeCommand, type Condition } from './command.js';
+import type { ApplyBatch, CommandEntry, RestorePoint, StateMachine } from '@kontiki/core';
+import { decodeCommand, type Condition, type KeyCommand } from './command.js';
 import { Items, type Item } from './items.js';
-import { decodeState, encodeState } from './state.js';
+import { decodeState, encodeState, STATE_VERSION } from './state.js';
+import type { Comparison, Transaction } from './transaction.js';
+import type { Write } from './write.js';
+
+/** What a write did to its key. A delete of a key that does not exist is `absent`. */
+export type Effect = 'written' | 'deleted' | 'absent';
+
+/** A comparison that does not hold, by its position in the transaction. */
+export interface FailedComparison {
+  readonly position: number;
+  /** The key's revision, or null if the key does not exist. */
+  readonly revision: number | null;
+}
 
 /** The result of a command. Every server computes the same result. */
 export type KvResult =
@@ -12,14 +24,30 @@ export type KvResult =
    * The condition was not met. `revision` is the key's revision, or undefined if the key does not
    * exist.
    */
-  | { readonly kind: 'conflict'; readonly revision: number | undefined };
+  | { readonly kind: 'conflict'; readonly revision: number | undefined }
+  /** A key cannot expire, because the entry has no log time. Nothing was written. */
+  | { readonly kind: 'timeless' }
+  /** A transaction took effect. `effects` has one item per write. */
+  | { readonly kind: 'committed'; readonly revision: number; readonly effects: readonly Effect[] }
+  /** At least one comparison of a transaction does not hold. Nothing was written. */
+  | { readonly kind: 'failed'; readonly comparisons: readonly FailedComparison[] };
 
 /** The replicated key/value store. */
 export class KvMachine implements StateMachine<KvResult> {
+  readonly version: number = STATE_VERSION;
   #items = new Items();
 
+  /** The number of keys, with those that have expired but are still in memory. */
   get size(): number {
     return this.#items.size;
+  }
+
+  /**
+   * The log time at which the next key expires, or at which more expired keys are removed from
+   * memory. Undefined if all keys are permanent.
+   */
+  get nextExpiry(): number | undefined {
+    return this.#items.nextExpiry;
   }
 
   get(key: string): Item | undefined {
@@ -46,8 +74,15 @@ export class KvMachine implements StateMachine<KvResult> {
     return found;
   }
 
-  apply({ entries }: ApplyBatch): KvResult[] {
-    return entries.map((entry) => this.#apply(entry));
+  /**
+   * Applies commands. Keys are absent to the first command at or after their time, and after the
+   * batch. So the state does not depend on how entries are divided into batches.
+   */
+  apply({ entries, time }: ApplyBatch): KvResult[] {
+    const results = entries.map((entry) => this.#apply(entry));
+    this.#items.advance(time);
+    this.#items.removeExpired();
+    return results;
   }
 
   /**
@@ -58,20 +93,51 @@ export class KvMachine implements StateMachine<KvResult> {
     return encodeState(this.#items.snapshot());
   }
 
-  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#items = await decodeState(chunks);
+  async restore(chunks: AsyncIterable<Uint8Array>, { version }: Pick<RestorePoint, 'version'>): Promise<void> {
+    this.#items = await decodeState(chunks, version);
   }
 
-  #apply({ data, index }: CommandEntry): KvResult {
-    const command = decodeCommand(data);
+  #apply(entry: CommandEntry): KvResult {
+    if (entry.time !== undefined) this.#items.advance(entry.time);
+    const command = decodeCommand(entry.data);
+    return command.kind === 'transaction' ? this.#transact(command, entry) : this.#applyToKey(command, entry);
+  }
+
+  #applyToKey(command: KeyCommand, entry: CommandEntry): KvResult {
     const held = this.#items.get(command.key);
     if (!holds(command.condition, held)) return { kind: 'conflict', revision: held?.revision };
-    if (command.kind === 'delete') return { kind: this.#items.delete(command.key) ? 'deleted' : 'absent' };
+    if (!canWrite(command, entry)) return { kind: 'timeless' };
+    const effect = this.#write(command, entry);
+    return effect === 'written' ? { kind: effect, revision: entry.index } : { kind: effect };
+  }
+
+  #transact({ compare, writes }: Transaction, entry: CommandEntry): KvResult {
+    const comparisons = compare.flatMap((comparison, position) => this.#fault(comparison, position));
+    if (comparisons.length > 0) return { kind: 'failed', comparisons };
+    if (!writes.every((write) => canWrite(write, entry))) return { kind: 'timeless' };
+    return { kind: 'committed', revision: entry.index, effects: writes.map((write) => this.#write(write, entry)) };
+  }
+
+  /** Returns the comparison if it does not hold, otherwise an empty list. */
+  #fault({ key, revision }: Comparison, position: number): FailedComparison[] {
+    const current = this.#items.get(key)?.revision ?? null;
+    return current === revision ? [] : [{ position, revision: current }];
+  }
+
+  #write(write: Write, { index, time = 0 }: CommandEntry): Effect {
+    const { key } = write;
+    if (write.kind === 'delete') return this.#items.delete(key) ? 'deleted' : 'absent';
+    const expiry = write.ttl === undefined ? undefined : time + write.ttl;
     // Copy the value. A view would keep the whole frame or page that contains the command in
     // memory.
-    this.#items.set(command.key, { value: command.value.slice(), revision: index });
-    return { kind: 'written', revision: index };
+    this.#items.set(key, { value: write.value.slice(), revision: index, expiry });
+    return 'written';
   }
+}
+
+/** Whether the entry of a write has the log time that the write needs. */
+function canWrite(write: Write, { time }: CommandEntry): boolean {
+  return time !== undefined || write.kind === 'delete' || write.ttl === undefined;
 }
 
 function holds(condition: Condition, held: Item | undefined): boolean {

@@ -25,6 +25,9 @@ interface Demo {
 /** HTTP status of the response to a valid request whose condition is not met. */
 const UNMET_CONDITION = 412;
 
+const TRANSACTION =
+  '{"compare":[{"key":"kept","revision":null}],"success":[{"put":"a","value":"YQ==","ttl":5},{"delete":"b"}]}';
+
 let demo: Promise<Demo> | undefined;
 
 /** Starts the HTTP interface of a node in memory. */
@@ -76,6 +79,8 @@ const path = fc.oneof(
     '/kv/..%2f..',
     '/kv?prefix=%E0',
     '/kv?consistency=x',
+    '/kv/a?ttl=1',
+    '/kv/a?ttl=99999999999999999999',
     '/status',
     '/sessions',
     '/health',
@@ -91,6 +96,7 @@ const headers = fc.subarray(
     'Content-Length: 3',
     'Content-Length: 4',
     'Content-Length: 1048577',
+    `Content-Length: ${TRANSACTION.length}`,
     'Transfer-Encoding: chunked',
     'If-Match: "1"',
     'If-Match: "9007199254740993"',
@@ -114,6 +120,8 @@ export const demoHttp: Target = {
     request('GET', '/kv/kept?consistency=local'),
     request('GET', '/kv?prefix=a'),
     request('DELETE', '/kv/kept', ['If-Match: "999"']),
+    request('PUT', '/kv/a?ttl=60000', ['Content-Length: 3'], 'abc'),
+    request('POST', '/kv', [`Content-Length: ${TRANSACTION.length}`], TRANSACTION),
     request('POST', '/snapshot'),
     request('GET', '/snapshot'),
     request('GET', '/status'),
@@ -125,7 +133,7 @@ export const demoHttp: Target = {
         fc.constantFrom('GET', 'PUT', 'DELETE', 'HEAD', 'POST', 'OPTIONS', 'CONNECT', 'PROPFIND'),
         path,
         headers,
-        fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n'),
+        fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n', TRANSACTION),
       ),
       { minLength: 1, maxLength: 4 },
     )
