@@ -14,6 +14,7 @@ Then, in another terminal: ${COMMAND} COMMAND
   put KEY VALUE      set a key
   get KEY            print the value of a key
   delete KEY         delete a key
+  txn FILE           write several keys at once, if all comparisons hold
   watch KEY          print the value of a key, and each new value
   status             print the state of each node
   load               set keys as fast as the cluster accepts them
@@ -47,6 +48,7 @@ const commands: Readonly<Record<string, Run>> = {
   get: client('get'),
   delete: client('delete'),
   status: client('status'),
+  txn: async (args) => (await import('./commands/txn.js')).txnCommand(args),
   watch: async (args) => (await import('./commands/watch.js')).watchCommand(args),
   load: async (args) => (await import('./commands/load.js')).loadCommand(args),
   snapshot: async (args) => (await import('./commands/snapshot.js')).snapshotCommand(args),

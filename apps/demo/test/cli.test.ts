@@ -4,6 +4,7 @@ import { clientCommand } from '../src/commands/client.js';
 import { demoCommand } from '../src/commands/demo.js';
 import { nodeCommand } from '../src/commands/node.js';
 import { snapshotCommand } from '../src/commands/snapshot.js';
+import { txnCommand } from '../src/commands/txn.js';
 import { didYouMean } from '../src/did-you-mean.js';
 
 const options = { nodes: { type: 'string' }, data: { type: 'string' }, local: { type: 'boolean' } } as const;
@@ -72,6 +73,18 @@ it.each<[command: string, run: () => Promise<number>, problem: string]>([
     () => clientCommand('put', ['a', 'b', '--url', 'http://127.0.0.1:99999']),
     '--url must be',
   ],
+  [
+    'put a b --ttl 30s',
+    () => clientCommand('put', ['a', 'b', '--ttl', '30s', '--url', 'http://127.0.0.1:1']),
+    '--ttl must be a whole number from 1 to 31536000000, not "30s"',
+  ],
+  ['delete a --ttl 5', () => clientCommand('delete', ['a', '--ttl', '5']), 'There is no flag --ttl'],
+  ['txn', () => txnCommand([]), 'FILE is missing'],
+  [
+    'txn missing.json',
+    () => txnCommand(['missing.json', '--url', 'http://127.0.0.1:1']),
+    'Cannot read the transaction. Nothing was sent.',
+  ],
   ['snapshot tak', () => snapshotCommand(['tak']), 'There is no snapshot command "tak". Did you mean take?'],
 ])('kontiki-demo %s is refused with one sentence', async (_, run, problem) => {
   await expect(run()).rejects.toMatchObject({ message: expect.stringContaining(problem), exitCode: 2 });
@@ -83,6 +96,7 @@ it.each<[command: string, run: (args: string[]) => Promise<number>]>([
   ['put', (args) => clientCommand('put', args)],
   ['delete', (args) => clientCommand('delete', args)],
   ['status', (args) => clientCommand('status', args)],
+  ['txn', txnCommand],
 ])('kontiki-demo %s --help prints a command that can be pasted', async (_, run) => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   try {

@@ -1,57 +1,64 @@
 import { ClientError, ClusterClient, HttpClient, type NodeRequest, type NodeResponse } from '@kontiki/client';
 import { COMMAND, CliError, EXIT, parse, wholeNumber, type ParsedArgs } from '../cli.js';
 import { messageIn } from '../client/message.js';
+import { readInput } from '../client/read-input.js';
 import { reportWaiting } from '../client/waiting.js';
-import { MAX_VALUE } from '../kv/write.js';
+import { MAX_TTL, MAX_VALUE } from '../kv/write.js';
 import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
 
-const common = `${nodesHelp}  --timeout MS      time limit in milliseconds, including retries (default 10000)
+/** The help on the flags that all commands of the client have. */
+export const clientHelp = `${nodesHelp}  --timeout MS      time limit in milliseconds, including retries (default 10000)
   --help            print this text
 `;
 
-const exitCodes = `
+export const exitCodes = `
 Exit codes: 0 success, 1 refused or no answer, nothing was written, 2 invalid command line,
 3 no such key or condition not met, 4 unknown at the time limit: the write may have taken effect.
 `;
 
-const clientHelp: Record<string, string> = {
+const helpOf: Record<string, string> = {
   get: `Prints the value of a key. The read is linearizable.
 
   ${COMMAND} get KEY [--local]
 
   --local           read the node's own copy of the value, which may be out of date
-${common}${exitCodes}`,
+${clientHelp}${exitCodes}`,
   put: `Sets a key to a value. Prints the new revision of the key on standard error.
 
   ${COMMAND} put KEY VALUE     if VALUE is -, it is read from standard input
 
   --if-match N      write only if the key is at revision N
   --if-absent       write only if the key does not exist
-${common}${exitCodes}`,
+  --ttl MS          the key expires after this number of milliseconds (default: never)
+${clientHelp}${exitCodes}`,
   delete: `Deletes a key.
 
   ${COMMAND} delete KEY
 
   --if-match N      delete only if the key is at revision N
-${common}${exitCodes}`,
+${clientHelp}${exitCodes}`,
   status: `Prints the role, term, log positions and process id of each node.
 
   ${COMMAND} status
 
-${common}
+${clientHelp}
 Exit codes: 0 success, 1 no node answered, 2 invalid command line.
 `,
 };
+
+/** The flags that all commands of the client have. */
+export const clientFlags = { ...nodesFlags, timeout: { type: 'string' } } as const;
 
 const flags = {
   local: { type: 'boolean' },
   'if-match': { type: 'string' },
   'if-absent': { type: 'boolean' },
+  ttl: { type: 'string' },
 } as const;
 
 const flagsOf = {
   get: ['local'],
-  put: ['if-match', 'if-absent'],
+  put: ['if-match', 'if-absent', 'ttl'],
   delete: ['if-match'],
   status: [],
 } as const satisfies Record<string, readonly (keyof typeof flags)[]>;
@@ -62,10 +69,10 @@ type ClientCommand = keyof typeof flagsOf;
 
 export async function clientCommand(command: ClientCommand, args: string[]): Promise<number> {
   const own = Object.fromEntries(flagsOf[command].map((flag) => [flag, flags[flag]]));
-  const options = { ...nodesFlags, timeout: { type: 'string' }, ...own } as const;
+  const options = { ...clientFlags, ...own };
   const parsed = parse(command, args, options, argumentsOf[command]);
   if (parsed.values['help'] === true) {
-    process.stdout.write(clientHelp[command] as string);
+    process.stdout.write(helpOf[command] as string);
     return 0;
   }
   const nodes = nodesOf(parsed);
@@ -80,7 +87,9 @@ async function key(
   nodes: Nodes,
   limit: number,
 ): Promise<number> {
-  const path = `${keyPath(positionals[0] as string)}${values['local'] === true ? '?consistency=local' : ''}`;
+  const ttl = wholeNumber('ttl', values['ttl'], 1, MAX_TTL);
+  const query = values['local'] === true ? '?consistency=local' : ttl === undefined ? '' : `?ttl=${ttl}`;
+  const path = `${keyPath(positionals[0] as string)}${query}`;
   const headers: Record<string, string> = {};
   const revision = wholeNumber('if-match', values['if-match'], 1, Number.MAX_SAFE_INTEGER);
   if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
@@ -104,7 +113,7 @@ export function keyPath(name: string): string {
 }
 
 /** Sends a request to any node. A write is applied once, although it may be sent several times. */
-async function send(nodes: Nodes, request: NodeRequest, limit: number): Promise<NodeResponse> {
+export async function send(nodes: Nodes, request: NodeRequest, limit: number): Promise<NodeResponse> {
   const client = new ClusterClient({ ...nodes, timeout: limit });
   try {
     return await reportWaiting(limit, (onRetry) =>
@@ -118,28 +127,16 @@ async function send(nodes: Nodes, request: NodeRequest, limit: number): Promise<
   }
 }
 
-async function valueOf(argument: string): Promise<Uint8Array> {
-  // Copy the input into one buffer. If it arrives byte by byte, a list of chunks would use about a
-  // hundred bytes of memory per byte.
-  const value = Buffer.alloc(MAX_VALUE);
-  let length = 0;
-  for await (const chunk of argument === '-' ? process.stdin : [Buffer.from(argument)]) {
-    const bytes = chunk as Uint8Array;
-    // A node refuses a longer value early and closes the connection. To the client, the outcome
-    // would then seem unknown.
-    if (length + bytes.length > MAX_VALUE)
-      throw new CliError(`The value has more than ${MAX_VALUE} bytes. Nothing was sent.`);
-    value.set(bytes, length);
-    length += bytes.length;
-  }
-  return value.subarray(0, length);
+function valueOf(argument: string): Promise<Uint8Array> {
+  return readInput('value', argument === '-' ? process.stdin : [Buffer.from(argument)], MAX_VALUE);
 }
 
 function revisionOf({ headers }: NodeResponse): string {
   return (headers.etag ?? '').replaceAll('"', '');
 }
 
-function refused({ status, body }: NodeResponse): CliError {
+/** Returns the error for a response that refuses a request. */
+export function refused({ status, body }: NodeResponse): CliError {
   const message = messageIn(body);
   return new CliError(message, status === 404 || status === 412 ? EXIT.notFound : EXIT.failed);
 }
