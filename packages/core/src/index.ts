@@ -36,6 +36,7 @@ export type {
   LeaseOptions,
   RaiseOptions,
   ReconcileOptions,
+  TransferOptions,
 } from './node/members/change-options.js';
 export type { DesiredMember } from './node/members/reconcile.js';
 export type { CallOptions } from './node/calls/calls.js';

@@ -75,7 +75,7 @@ export class KvApi {
     this.#watches = new Watches(node, MAX_WATCHES);
     this.#machine = machine;
     this.#snapshots = snapshots;
-    this.#members = new MembersApi(node);
+    this.#members = new MembersApi(node, !redirects);
     this.#logger = new ThrottledLogger(logger);
     this.#access = access;
     this.#redirects = redirects;

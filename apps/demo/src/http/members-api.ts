@@ -3,7 +3,6 @@ import {
   isKontikiError,
   isVoter,
   KontikiError,
-  NotLeaderError,
   type DesiredMember,
   type Membership,
   type RaftNode,
@@ -55,17 +54,18 @@ const SEVERAL: ReadonlySet<MemberChange['change']> = new Set(['add', 'replace', 
 /** Lists the members of the cluster over HTTP, and changes them. */
 export class MembersApi {
   readonly #node: RaftNode;
+  readonly #forward: boolean;
 
-  constructor(node: RaftNode) {
+  /** `forward` determines whether a follower passes changes to the leader, or redirects the client. */
+  constructor(node: RaftNode, forward: boolean) {
     this.#node = node;
+    this.#forward = forward;
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'GET') return sendJson(response, 200, this.#list());
     if (request.method !== 'POST') throw new HttpError(405, 'METHOD', '/members supports GET and POST.');
     const change = changeOf(await readBody(request, MAX_BODY));
-    if (!this.#node.isLeader)
-      throw new NotLeaderError('This node is not the leader, and the leader is unknown. Try again.', this.#node.leader);
     const result = await this.#make(change).catch((error: unknown) => {
       throw SEVERAL.has(change.change) && isKontikiError(error, 'KONTIKI_TIMEOUT') ? unfinished(error) : error;
     });
@@ -97,7 +97,7 @@ export class MembersApi {
     force = false,
   }: MemberChange): Promise<unknown> {
     const { members } = this.#node;
-    const limits = { timeout: TIMEOUT };
+    const limits = { timeout: TIMEOUT, forward: this.#forward };
     const options = { ...limits, force };
     const info = metadata === undefined ? address : { address, metadata };
     switch (change) {

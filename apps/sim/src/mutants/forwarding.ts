@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.js';
 
 const PROTOCOL = 'packages/core/test/protocol/forwarding.test.ts';
 const NODE = 'packages/core/test/node/forwarding.test.ts';
+const DELEGATION = 'packages/core/test/node/delegation.test.ts';
 
 /** Bugs in how servers forward proposals to the leader. */
 export const protocolMutants: readonly Mutant[] = [
@@ -32,8 +33,29 @@ export const protocolMutants: readonly Mutant[] = [
   },
 ];
 
-/** Bugs in how a node waits for the outcomes of the proposals that it has forwarded. */
+/** Bugs in how a node waits for the outcomes of the proposals and calls that it has forwarded. */
 export const nodeMutants: readonly Mutant[] = [
+  {
+    name: 'a leader performs a delegated call again when it arrives again',
+    file: 'protocol/forwarded.ts',
+    find: 'servers.has(from) !== true || !this.#isFirst(from, message)) return;\n    if (leader === id',
+    replace: 'servers.has(from) !== true) return;\n    if (leader === id',
+    rare: { why: 'worlds do not check what each change of the members did', test: DELEGATION },
+  },
+  {
+    name: 'a server waits forever for a leader that does not report',
+    file: 'node/members/delegator.ts',
+    find: 'outcome !== undefined || raft.now - heard > SILENCE * raft.timings.election',
+    replace: 'outcome !== undefined || heard < 0',
+    rare: { why: 'operators of the worlds wait for no outcome', test: DELEGATION },
+  },
+  {
+    name: 'a leader continues a delegated call that was aborted',
+    file: 'node/members/delegated-calls.ts',
+    find: 'message.ticket === ticket) controller.abort();',
+    replace: 'message.ticket === -ticket) controller.abort();',
+    rare: { why: 'operators of the worlds abort no calls', test: DELEGATION },
+  },
   {
     name: 'a proposal without an answer counts as never sent',
     file: 'node/calls/proposals.ts',

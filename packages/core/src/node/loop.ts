@@ -10,7 +10,7 @@ import type { Logger } from '../ports/logger.js';
 import type { SnapshotStore } from '../ports/snapshot-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
 import type { Received } from '../protocol/message.js';
-import type { Mail, PageRead, Write } from '../protocol/output.js';
+import type { DelegateEvent, Mail, PageRead, Write } from '../protocol/output.js';
 import type { Raft } from '../protocol/raft.js';
 import type { RawNode, TurnHooks } from '../protocol/raw-node.js';
 import { genesisOf } from '../wire/genesis.js';
@@ -68,6 +68,8 @@ export class Loop<Result> {
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
+  /** Handles the calls of operators that servers delegate to the leader, and the replies. */
+  onDelegated: (event: DelegateEvent) => void = () => {};
   /** The position of the last entry that the state machine has applied. */
   applied: AppliedPosition;
   readonly #raw: RawNode;
@@ -237,6 +239,7 @@ export class Loop<Result> {
       for (const read of turn.pageReads) this.#readPage(read);
       if (turn.reads !== undefined) this.reads.confirm(turn.reads);
       this.proposals.answered(turn.forwarded);
+      for (const event of turn.delegated) this.onDelegated(event);
       for (const event of turn.snapshots) this.snapshots?.handle(event);
       this.applier.applyNext();
       this.#serveReads();

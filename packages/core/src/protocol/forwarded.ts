@@ -1,23 +1,29 @@
 import { invariant } from '../invariant.js';
 import type { Position } from '../log/entry.js';
 import type { ServerId, StoreId } from '../log/server.js';
-import type { ProposalRefusal, Propose } from './message.js';
+import type { Delegate, ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
+
+/** The lowest feature level at which followers delegate the calls of operators to the leader. */
+const DELEGATING_LEVEL = 2;
+
+/** The empty reply, which refuses a delegated call. */
+const REFUSED = new Uint8Array(0);
 
 /** Maximum number of stores to remember, because senders can claim to have ever new stores. */
 const REMEMBERED = 1_024;
 
 /**
- * Implements both sides of proposal forwarding: the follower that sends proposals, and the leader
- * that receives them. A network may duplicate or delay messages, but a forwarded command must be
+ * Implements both sides of forwarding: the follower that sends proposals or calls of operators, and the
+ * leader that receives them. A network may duplicate or delay messages, but a forwarded command must be
  * appended at most once. A refused command must never be appended later, because its sender retries
- * it.
+ * it. The same holds for delegated calls.
  */
 export class Forwarded {
   readonly #server: Server;
   /** The term that was current when this process started. */
   readonly #startTerm: number;
-  /** The ticket, a sequence number, of the last command that this server forwarded. */
+  /** The ticket, a sequence number, of the last command or call that this server forwarded. */
   #ticket = 0;
   /**
    * The newest ticket from each store of another server, and the start that used it. A sender without a
@@ -46,6 +52,11 @@ export class Forwarded {
     return knowsLeader && life !== undefined && level > 0 && servers?.has(id) === true;
   }
 
+  /** Whether this server can currently delegate calls to the leader. */
+  get canDelegate(): boolean {
+    return this.canForward && (this.#server.log.membership?.level ?? 0) >= DELEGATING_LEVEL;
+  }
+
   /**
    * Sends commands to the leader. Call this only if `canForward` is true. Returns the ticket of the
    * first command.
@@ -57,6 +68,34 @@ export class Forwarded {
     this.#ticket += commands.length;
     this.#server.send(leader, { kind: 'propose', ...header, ticket, commands });
     return ticket;
+  }
+
+  /**
+   * Asks the leader to perform a call. Call this only if `canDelegate` is true. Returns the ticket of
+   * the call. The replies arrive in `Output.delegated`, unless they are lost.
+   */
+  delegate(request: Uint8Array): number {
+    const { leader, header } = this.#server;
+    invariant(leader !== undefined, 'a call was delegated without a leader');
+    this.#ticket += 1;
+    this.#server.send(leader, { kind: 'delegate', ...header, ticket: this.#ticket, request });
+    return this.#ticket;
+  }
+
+  /**
+   * Passes the call of another server to the node if this server leads in the message's term.
+   * Otherwise, refuses the call.
+   */
+  takeCall(from: ServerId, message: Delegate): void {
+    const { log, ballot, leader, id, output } = this.#server;
+    if (log.membership?.servers.has(from) !== true || !this.#isFirst(from, message)) return;
+    if (leader === id && message.term === ballot.term) output.delegated({ from, message });
+    else this.reply(from, message, REFUSED);
+  }
+
+  /** Replies to a delegated call. */
+  reply(from: ServerId, { incarnation: to, ticket }: Delegate, reply: Uint8Array): void {
+    this.#server.send(from, { kind: 'delegateReply', ...this.#server.header, to, ticket, reply });
   }
 
   /**
@@ -82,12 +121,12 @@ export class Forwarded {
   }
 
   /**
-   * Returns whether a message with forwarded commands has arrived for the first time, and remembers
+   * Returns whether a message with forwarded commands or a call has arrived for the first time, and remembers
    * its ticket. Returns false for a message that arrives after a newer message from the same
    * sender. Also returns false if this server has restarted in the message's term or later,
    * because it may have processed the message before its restart.
    */
-  #isFirst(from: ServerId, { term, store, starts = 0, incarnation, ticket }: Propose): boolean {
+  #isFirst(from: ServerId, { term, store, starts = 0, incarnation, ticket }: Propose | Delegate): boolean {
     if (term <= this.#startTerm) return false;
     const sender = store ?? from;
     const newest = this.#newest.get(sender);

@@ -189,6 +189,26 @@ export interface ProposeReply extends Answer {
 }
 
 /**
+ * Asks the leader of `term` to perform a call of an operator for the sender. `ticket` is a number as in
+ * a `Propose`. The protocol does not read `request`.
+ */
+export interface Delegate extends FromServer {
+  readonly kind: 'delegate';
+  readonly ticket: number;
+  readonly request: Uint8Array;
+}
+
+/**
+ * Reports the state or the outcome of a delegated call. An empty `reply` means that the call was
+ * refused, because the sender does not lead in the term of the request.
+ */
+export interface DelegateReply extends Answer {
+  readonly kind: 'delegateReply';
+  readonly ticket: number;
+  readonly reply: Uint8Array;
+}
+
+/**
  * Asks the receiver to become the leader by campaigning in `term` + 1 without pre-votes (thesis
  * §3.10). A receiver with a different term or incarnation ignores this message.
  */
@@ -240,6 +260,8 @@ export type Message =
   | ReadIndexReply
   | Propose
   | ProposeReply
+  | Delegate
+  | DelegateReply
   | SnapshotOffer
   | SnapshotChunk
   | SnapshotAck

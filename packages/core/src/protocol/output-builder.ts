@@ -1,6 +1,6 @@
 import type { ServerId } from '../log/server.js';
 import type { Message, ProposeReply } from './message.js';
-import type { PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
+import type { DelegateEvent, PageRead, Mail, Output, ReadsReady, Report, SnapshotEvent, Write } from './output.js';
 
 type Sorted = Map<ServerId, Message[]>;
 
@@ -10,6 +10,7 @@ const noPageReads: readonly PageRead[] = [];
 const noSnapshots: readonly SnapshotEvent[] = [];
 const noReports: readonly Report[] = [];
 const noReplies: readonly ProposeReply[] = [];
+const noCalls: readonly DelegateEvent[] = [];
 
 function put(mail: Sorted, to: ServerId, message: Message): void {
   const list = mail.get(to);
@@ -26,6 +27,7 @@ export class OutputBuilder {
   #reports: Report[] | undefined;
   #reads: ReadsReady | undefined;
   #forwarded: ProposeReply[] | undefined;
+  #delegated: DelegateEvent[] | undefined;
   #needsAnotherTurn = false;
 
   /** Queues a message to be sent immediately. */
@@ -62,6 +64,10 @@ export class OutputBuilder {
     (this.#forwarded ??= []).push(reply);
   }
 
+  delegated(event: DelegateEvent): void {
+    (this.#delegated ??= []).push(event);
+  }
+
   /** Requests another turn, which runs after all other pending events have been handled. */
   requestAnotherTurn(): void {
     this.#needsAnotherTurn = true;
@@ -80,6 +86,7 @@ export class OutputBuilder {
       pageReads: this.#pageReads ?? noPageReads,
       reads: this.#reads,
       forwarded: this.#forwarded ?? noReplies,
+      delegated: this.#delegated ?? noCalls,
       snapshots: this.#snapshots ?? noSnapshots,
       reports: this.#reports ?? noReports,
       needsAnotherTurn: this.#needsAnotherTurn,
@@ -91,6 +98,7 @@ export class OutputBuilder {
     this.#reports = undefined;
     this.#reads = undefined;
     this.#forwarded = undefined;
+    this.#delegated = undefined;
     this.#needsAnotherTurn = false;
     return output;
   }

@@ -2,7 +2,15 @@ import type { Ballot } from '../log/ballot.js';
 import type { Entry } from '../log/entry.js';
 import type { Base } from '../log/raft-log.js';
 import type { ServerId } from '../log/server.js';
-import type { Message, ProposeReply, SnapshotAck, SnapshotChunk, SnapshotOffer } from './message.js';
+import type {
+  Delegate,
+  DelegateReply,
+  Message,
+  ProposeReply,
+  SnapshotAck,
+  SnapshotChunk,
+  SnapshotOffer,
+} from './message.js';
 
 /** Messages grouped by receiver, in sending order. */
 export type Mail = ReadonlyMap<ServerId, readonly Message[]>;
@@ -56,6 +64,11 @@ export type SnapshotEvent =
   | { readonly kind: 'arrived'; readonly from: ServerId; readonly message: SnapshotChunk }
   | { readonly kind: 'acknowledged'; readonly from: ServerId; readonly message: SnapshotAck };
 
+/** A call that another server has delegated to this leader, or a reply to a call of this server. */
+export type DelegateEvent =
+  | { readonly from: ServerId; readonly message: Delegate }
+  | { readonly from: ServerId; readonly message: DelegateReply };
+
 /**
  * Confirmed reads. Every read with a number up to `ticket` may be served once the entries up to
  * `index` have been applied (thesis §6.4).
@@ -98,6 +111,7 @@ export interface Output {
   readonly reads: ReadsReady | undefined;
   /** The leader's answers to forwarded proposals. */
   readonly forwarded: readonly ProposeReply[];
+  readonly delegated: readonly DelegateEvent[];
   readonly snapshots: readonly SnapshotEvent[];
   readonly reports: readonly Report[];
   /** Whether another turn should follow soon, even if no input arrives. */

@@ -8,6 +8,7 @@ import type { ServerId, ServerInfo } from '../log/server.js';
 import type { ChangeLimits, ChangeRefusal, TransferRefusal } from './change-refusal.js';
 import { changed, type DraftMembership } from './changes.js';
 import { quorumIsFull } from './disk-room.js';
+import type { Forwarded } from './forwarded.js';
 import { Leader } from './leader.js';
 import { withLease } from './lease.js';
 import { commonBehavior, raised } from './levels.js';
@@ -211,20 +212,9 @@ export class Raft {
     return role.propose(data);
   }
 
-  /**
-   * Whether this server can currently forward proposals: it knows a leader, and the cluster's
-   * feature level includes forwarding.
-   */
-  get canForward(): boolean {
-    return this.#server.forwarded.canForward;
-  }
-
-  /**
-   * Sends commands to the leader. Call this only if `canForward` is true. Returns the ticket of the
-   * first command. The leader's answer arrives in `Output.forwarded`, unless a message is lost.
-   */
-  forward(commands: readonly Uint8Array[]): number {
-    return this.#server.forwarded.send(commands);
+  /** Forwards proposals and calls of operators to the leader. */
+  get forwarded(): Forwarded {
+    return this.#server.forwarded;
   }
 
   /**

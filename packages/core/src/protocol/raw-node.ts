@@ -7,7 +7,10 @@ import { Raft } from './raft.js';
 import type { Timings } from './settings.js';
 
 /** The output of one turn. Send `mail` first, then issue `write`, then process the other fields. */
-export interface Turn extends Pick<Output, 'write' | 'pageReads' | 'reads' | 'forwarded' | 'snapshots' | 'reports'> {
+export interface Turn extends Pick<
+  Output,
+  'write' | 'pageReads' | 'reads' | 'forwarded' | 'delegated' | 'snapshots' | 'reports'
+> {
   /**
    * Messages to send now, in this order. Messages that had to wait for a durable write come first.
    */
@@ -147,6 +150,7 @@ export class RawNode {
       pageReads: output.pageReads,
       reads: output.reads,
       forwarded: output.forwarded,
+      delegated: output.delegated,
       snapshots: output.snapshots,
       reports: output.reports,
       needsAnotherTurn: output.needsAnotherTurn || this.#timersPostponed,
@@ -218,6 +222,7 @@ function addTo(held: Map<ServerId, readonly Message[]>, mail: Mail): void {
 function replaces(message: Message, old: Message): boolean {
   if (message.kind !== old.kind || !('to' in message && 'to' in old) || message.to !== old.to) return false;
   if (message.kind === 'proposeReply') return false;
+  if (message.kind === 'delegateReply') return message.ticket === (old as typeof message).ticket;
   if ('stream' in message && 'stream' in old && message.stream !== old.stream) return false;
   if (message.kind === 'appendAccepted' && old.kind === 'appendAccepted') return message.match >= old.match;
   return message.kind !== 'appendRejected' || message.prevIndex === (old as typeof message).prevIndex;

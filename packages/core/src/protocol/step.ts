@@ -6,7 +6,13 @@ import type { RaftServer } from './raft-server.js';
 import { answerPreVote, answerVote, takesOver } from './votes.js';
 
 /** Kinds of messages that a server processes even if they are from an earlier term. */
-const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set(['preVoteReply', 'propose', 'proposeReply']);
+const SURVIVES_ITS_TERM: ReadonlySet<Received['kind']> = new Set([
+  'preVoteReply',
+  'propose',
+  'proposeReply',
+  'delegate',
+  'delegateReply',
+]);
 
 /**
  * Kinds of messages that only the leader of a term sends. A server that receives one follows the
@@ -110,6 +116,10 @@ function dispatch(
       return server.forwarded.take(from, message, propose);
     case 'proposeReply':
       return server.output.forwarded(message);
+    case 'delegate':
+      return server.forwarded.takeCall(from, message);
+    case 'delegateReply':
+      return server.output.delegated({ from, message });
     case 'preVote':
       return;
   }

@@ -1,11 +1,20 @@
-import { isKontikiError } from '../errors.js';
 import type { Entry } from '../log/entry.js';
-import type { SnapshotMeta } from '../log/snapshot-meta.js';
-import type { HeartbeatReply, Message, ProposalRefusal, Received, Unreadable } from '../protocol/message.js';
+import type { Message, Received } from '../protocol/message.js';
 import { entriesLength, readEntries, writeEntries } from './entries.js';
+import {
+  incarnation,
+  levelsOf,
+  lifeOf,
+  refusal,
+  snapshotId,
+  snapshotMeta,
+  termOf,
+  unreadable,
+  writeRefusal,
+} from './message-fields.js';
 import { position, upTo } from './position.js';
 import { protocolError, type Reader } from './reader.js';
-import { encodeSnapshotHead, metaOf, readSnapshotHead } from './snapshot-head.js';
+import { encodeSnapshotHead } from './snapshot-head.js';
 import { textLength, type Writer } from './writer.js';
 
 /**
@@ -37,6 +46,8 @@ const KIND = {
   timeoutNow: 16,
   propose: 18,
   proposeReply: 19,
+  delegate: 20,
+  delegateReply: 21,
 } as const satisfies Record<Message['kind'], number>;
 
 /**
@@ -80,16 +91,9 @@ const BODY = {
   timeoutNow: 8,
   propose: 12,
   proposeReply: 29,
+  delegate: 12,
+  delegateReply: 20,
 } as const satisfies Record<Message['kind'], number>;
-
-/** The reasons in replies to forwarded proposals, indexed by the number that encodes them. */
-const REFUSALS: readonly (ProposalRefusal | undefined)[] = [
-  undefined,
-  'notLeader',
-  'transferring',
-  'overloaded',
-  'diskFull',
-];
 
 const KINDS: ReadonlySet<number> = new Set([...Object.values(KIND), TRANSFER_VOTE]);
 /** The numbers of the highest kinds of messages that frames of versions 1 and 2 may contain. */
@@ -116,6 +120,8 @@ export function messageLength(message: Message, version: number): number {
   if (message.kind === 'heartbeatReply') return length + (hasLevel(version) ? LEVELS : 0);
   if (message.kind === 'append') return length + entriesLength(message.entries);
   if (message.kind === 'propose') return message.commands.reduce((sum, { length: bytes }) => sum + 4 + bytes, length);
+  if (message.kind === 'delegate') return length + message.request.length;
+  if (message.kind === 'delegateReply') return length + message.reply.length;
   if (message.kind === 'snapshotOffer') return length + 4 + encodeSnapshotHead(message.meta).length;
   if (message.kind === 'snapshotChunk') return length + textLength(message.id) + message.data.length;
   return message.kind === 'snapshotAck' ? length + textLength(message.id) : length;
@@ -187,7 +193,13 @@ export function writeMessage(writer: Writer, message: Message, version: number):
       writer.u53(message.ticket);
       writer.u32(message.accepted);
       writer.u53(message.index);
-      return writer.u8(REFUSALS.indexOf(message.refused));
+      return writeRefusal(writer, message.refused);
+    case 'delegate':
+      writer.u53(message.ticket);
+      return writeBytes(writer, message.request);
+    case 'delegateReply':
+      writer.u53(message.ticket);
+      return writeBytes(writer, message.reply);
     case 'snapshotOffer':
       writer.u53(message.stream);
       writer.u53(message.bytes);
@@ -294,6 +306,12 @@ export function readMessage(reader: Reader, version: number): Received {
         throw protocolError(`A message names entry ${answer.index} for ${answer.accepted} commands.`);
       return { kind: 'proposeReply', ...from, ...answer, refused: refusal(reader) };
     }
+    case KIND.delegate:
+      return { kind: 'delegate', ...from, ticket: reader.u53(), request: reader.raw(reader.u32()) };
+    case KIND.delegateReply: {
+      const answer = { to: incarnation(reader), ticket: reader.u53() };
+      return { kind: 'delegateReply', ...from, ...answer, reply: reader.raw(reader.u32()) };
+    }
     case KIND.snapshotOffer: {
       const stream = reader.u53();
       const bytes = reader.u53();
@@ -329,72 +347,4 @@ export function readMessage(reader: Reader, version: number): Received {
 function writeBytes(writer: Writer, bytes: Uint8Array): void {
   writer.u32(bytes.length);
   writer.raw(bytes);
-}
-
-/**
- * Reads the head of a snapshot. Throws if the snapshot ends in a later term than the sender's
- * `term`.
- */
-function snapshotMeta(reader: Reader, term: number): SnapshotMeta {
-  const head = reader.raw(reader.u32());
-  try {
-    const found = readSnapshotHead(head);
-    const { last, length } = found;
-    if (length !== head.length) throw protocolError(`${head.length - length} bytes follow the head of a snapshot.`);
-    upTo(term, last.term);
-    return metaOf(found);
-  } catch (error) {
-    if (isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
-    throw protocolError('A message offers a snapshot whose head cannot be decoded.', error);
-  }
-}
-
-/** Returns the `Unreadable` for a message from a newer version. Rethrows any other error. */
-function unreadable(from: Pick<Message, 'term' | 'incarnation'>, error: unknown, index?: number): Unreadable {
-  if (!isKontikiError(error, 'KONTIKI_FORMAT')) throw error;
-  const reason = error.message;
-  return { kind: 'unreadable', ...from, ...(index === undefined ? {} : { index }), reason };
-}
-
-const SNAPSHOT_ID = /^[0-9a-f]{32}$/;
-
-/** Reads a snapshot id and checks it, because a store may use the id in a file name. */
-function snapshotId(reader: Reader): string {
-  const id = reader.text(32);
-  if (!SNAPSHOT_ID.test(id)) throw protocolError(`${JSON.stringify(id)} is not a snapshot id.`);
-  return id;
-}
-
-/**
- * Reads a term. Throws for the largest safe integer, because a server in that term could never
- * campaign again.
- */
-function termOf(reader: Reader): number {
-  const term = reader.u53();
-  if (term === Number.MAX_SAFE_INTEGER)
-    throw protocolError(`A message has term ${term}, which no higher term could follow.`);
-  return term;
-}
-
-function refusal(reader: Reader): ProposalRefusal | undefined {
-  const number = reader.u8();
-  if (number >= REFUSALS.length) throw protocolError(`A message names the unknown refusal ${number}.`);
-  return REFUSALS[number];
-}
-
-function lifeOf(reader: Reader): Pick<Message, 'store' | 'starts'> {
-  const [store, starts] = [reader.u53(), reader.u53()];
-  if ((store === 0) !== (starts === 0)) throw protocolError(`A message names store ${store} with ${starts} starts.`);
-  return store === 0 ? {} : { store, starts };
-}
-
-function levelsOf(reader: Reader): Pick<HeartbeatReply, 'level' | 'behavior'> {
-  const [level, behavior] = [reader.u8(), reader.u32()];
-  return { ...(level > 0 ? { level } : {}), ...(behavior > 0 ? { behavior } : {}) };
-}
-
-function incarnation(reader: Reader): number {
-  const value = reader.u53();
-  if (value === 0) throw protocolError('A message carries no incarnation.');
-  return value;
 }

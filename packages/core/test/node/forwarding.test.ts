@@ -2,7 +2,8 @@
 // proposal then settles with the result of the server's own state machine, or with an error. The
 // error reports whether the command may have been applied.
 import { afterEach, describe, expect, it } from 'vitest';
-import type { KontikiError, Message, NodeOptions, RaftNode, Transport } from '@kontiki/core';
+import type { KontikiError, NodeOptions, RaftNode } from '@kontiki/core';
+import { Filtered } from './filtered-transport.js';
 import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
 
 let nodes = new Nodes();
@@ -10,37 +11,6 @@ afterEach(async () => {
   await nodes.close();
   nodes = new Nodes();
 });
-
-/** A transport that can hold messages of one kind. */
-class Filtered implements Transport {
-  readonly #inner: Transport;
-  readonly sent: Message[] = [];
-  readonly #held: [to: string, message: Message][] = [];
-  /** The kind of messages to hold, or undefined to hold no messages. */
-  hold: Message['kind'] | undefined;
-
-  constructor(inner: Transport) {
-    this.#inner = inner;
-  }
-
-  start: Transport['start'] = (self, receive) => this.#inner.start(self, receive);
-  setPeers: Transport['setPeers'] = (peers) => this.#inner.setPeers(peers);
-  close: Transport['close'] = () => this.#inner.close();
-
-  send(to: string, messages: readonly Message[]): void {
-    this.sent.push(...messages);
-    for (const message of messages) if (message.kind === this.hold) this.#held.push([to, message]);
-    this.#inner.send(
-      to,
-      messages.filter(({ kind }) => kind !== this.hold),
-    );
-  }
-
-  release(): void {
-    this.hold = undefined;
-    for (const [to, message] of this.#held.splice(0)) this.#inner.send(to, [message]);
-  }
-}
 
 const transports = new Map<string, Filtered>();
 const transportOf = (node: RaftNode<number>): Filtered => transports.get(node.id) as Filtered;

@@ -82,7 +82,8 @@ describe('members', () => {
     expect(await run(members.replace(id, id, `memory:${id}`))).toBe('KONTIKI_BAD_CHANGE');
     expect(leader().id).toBe(id);
     const other = nodes.followers[0] as RaftNode<number>;
-    expect(await run(other.members.replace(other.id, other.id, `memory:${other.id}`))).toBe('KONTIKI_NOT_LEADER');
+    const elsewhere = other.members.replace(other.id, other.id, `memory:${other.id}`, { forward: false });
+    expect(await run(elsewhere)).toBe('KONTIKI_NOT_LEADER');
   });
 
   it('a voter that is down is not added again, and the call does not wait for it', async () => {
@@ -190,7 +191,11 @@ describe('members', () => {
 
 describe('refusals', () => {
   it.each<[string, string, () => Promise<unknown>]>([
-    ['on a follower', 'KONTIKI_NOT_LEADER', () => nodes.followers[0]?.members.remove('c') as Promise<unknown>],
+    [
+      'on a follower without forwarding',
+      'KONTIKI_NOT_LEADER',
+      () => nodes.followers[0]?.members.remove('c', { forward: false }) as Promise<unknown>,
+    ],
     ['of an unknown server', 'KONTIKI_BAD_CHANGE', () => leader().members.remove('x')],
     [
       'that removes all voters',

@@ -20,7 +20,7 @@ function led(options: ConstructorParameters<typeof Scenario>[1] = {}): Scenario 
 
 /** Forwards commands from a server to the server that it considers the leader. */
 function forward(cluster: Scenario, from: string, ...texts: string[]): number {
-  return cluster.feed(from, (raft) => raft.forward(texts.map((text) => encoder.encode(text))));
+  return cluster.feed(from, (raft) => raft.forwarded.send(texts.map((text) => encoder.encode(text))));
 }
 
 /** Transfers the leadership to a server, unless the server already leads. */
@@ -213,7 +213,7 @@ describe('forwarded proposals', () => {
 });
 
 describe('canForward', () => {
-  const canForward = (cluster: Scenario, id: string): boolean => cluster.raft(id).canForward;
+  const canForward = (cluster: Scenario, id: string): boolean => cluster.raft(id).forwarded.canForward;
 
   it('a server can forward only if it knows that another server leads', () => {
     const cluster = led();

@@ -68,6 +68,10 @@ function message(kind: Message['kind'], term: number, to: number): Message {
       return { kind, ...from, ticket: 1, commands: [new Uint8Array(1)] };
     case 'proposeReply':
       return { kind, ...from, to, ticket: 1, accepted: 1, index: 9, refused: undefined };
+    case 'delegate':
+      return { kind, ...from, ticket: 1, request: new Uint8Array(1) };
+    case 'delegateReply':
+      return { kind, ...from, to, ticket: 1, reply: new Uint8Array(1) };
   }
 }
 
@@ -97,6 +101,8 @@ const kinds = [
   'timeoutNow',
   'propose',
   'proposeReply',
+  'delegate',
+  'delegateReply',
 ] as const satisfies Message['kind'][];
 const roles: RoleName[] = ['follower', 'preCandidate', 'candidate', 'leader'];
 /** The kinds of messages that only a leader sends. */
@@ -109,6 +115,7 @@ const replies: Partial<Record<Message['kind'], Message['kind']>> = {
   append: 'appendAccepted',
   heartbeat: 'heartbeatReply',
   propose: 'proposeReply',
+  delegate: 'delegateReply',
 };
 
 /**
@@ -137,6 +144,8 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
   // them.
   if (kind === 'propose')
     return { ...unchanged, reply: role === 'leader' || role === 'candidate' ? 'proposeReply' : undefined };
+  // The same holds for calls. A leader passes a call to its node, which replies later.
+  if (kind === 'delegate') return { ...unchanged, reply: role === 'candidate' ? 'delegateReply' : undefined };
   if (role === 'leader') {
     // A term has only one leader. The leader refuses candidates of its term and replies to no other
     // message.

@@ -142,6 +142,8 @@ export const message: fc.Arbitrary<Message> = fc
         { kind: 'propose', ...from, ticket: a, commands: yes ? [] : [Uint8Array.of(1, 2, 3), new Uint8Array(0)] },
         { kind: 'proposeReply', ...from, to, ticket: a, accepted: 0, index: 0, refused: 'overloaded' },
         { kind: 'proposeReply', ...from, to, ticket: a, accepted: 3, index: Math.max(1, b), refused: undefined },
+        { kind: 'delegate', ...from, ticket: a, request: yes ? new Uint8Array(0) : Uint8Array.of(1, 2, 3) },
+        { kind: 'delegateReply', ...from, to, ticket: a, reply: no ? new Uint8Array(0) : Uint8Array.of(1, 2, 3) },
         { kind: 'vote', ...from, lastIndex: at.index, lastTerm: at.term, transfer: true },
       );
     }),
@@ -220,4 +222,6 @@ export const samples: readonly Message[] = [
     index: 0x1_0000_0002,
     refused: 'overloaded',
   },
+  { kind: 'delegate', term: 9, incarnation: 12, ticket: 3, request: Uint8Array.of(0xca, 0xfe) },
+  { kind: 'delegateReply', term: 9, incarnation: 11, to: 12, ticket: 3, reply: Uint8Array.of(0xca, 0xfe) },
 ];

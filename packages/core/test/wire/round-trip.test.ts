@@ -93,7 +93,7 @@ it('a membership decodes unchanged and always encodes to the same bytes', () => 
 
 it('messageLength returns the length of each kind of message', () => {
   for (const one of samples) {
-    const isForwarded = one.kind === 'propose' || one.kind === 'proposeReply';
+    const isForwarded = ['propose', 'proposeReply', 'delegate', 'delegateReply'].includes(one.kind);
     const known = isForwarded || one.kind === 'timeoutNow' ? 0 : messageLength(one, 1);
     expect(frameLength([one], 1)).toBe(frameLength([]) + known);
     expect(frameLength([one], 2)).toBe(frameLength([]) + (isForwarded ? 0 : 4 + messageLength(one, 2)));

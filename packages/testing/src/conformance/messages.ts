@@ -78,6 +78,18 @@ const samples: { readonly [kind in Message['kind']]: readonly (Message & { reado
     { kind: 'proposeReply', ...answer, ticket: 3, accepted: 2, index: 0x1_0000_0001, refused: undefined },
     { kind: 'proposeReply', ...answer, ticket: 3, accepted: 0, index: 0, refused: 'diskFull' },
   ],
+  delegate: [Uint8Array.of(0, 0xff), new Uint8Array(0)].map((request) => ({
+    kind: 'delegate',
+    ...from,
+    ticket: 3,
+    request,
+  })),
+  delegateReply: [Uint8Array.of(0, 0xff), new Uint8Array(0)].map((reply) => ({
+    kind: 'delegateReply',
+    ...answer,
+    ticket: 3,
+    reply,
+  })),
   snapshotOffer: [{ kind: 'snapshotOffer', ...from, stream: 2, bytes: 12_345, meta }],
   snapshotChunk: [Uint8Array.of(0, 0xff, 7), new Uint8Array(0)].map((data) => ({
     kind: 'snapshotChunk',

@@ -79,7 +79,8 @@ export class Forwarding<Result> {
     const raft = this.#raft;
     const isLed = raft.leader !== undefined && raft.role !== 'leader';
     if (this.#waiting.size === 0 || raft.now < this.#pausedUntil || !isLed) return;
-    if (!raft.canForward) return this.takeWaiting().forEach((proposal) => this.#answers.refused(proposal, 'notLeader'));
+    if (!raft.forwarded.canForward)
+      return this.takeWaiting().forEach((proposal) => this.#answers.refused(proposal, 'notLeader'));
     let batch: Proposal<Result>[] = [];
     let bytes = 0;
     for (const proposal of this.takeWaiting()) {
@@ -158,7 +159,7 @@ export class Forwarding<Result> {
   }
 
   #send(proposals: readonly Proposal<Result>[]): void {
-    const ticket = this.#raft.forward(proposals.map(({ data }) => data));
+    const ticket = this.#raft.forwarded.send(proposals.map(({ data }) => data));
     const batch = { ticket, proposals, open: proposals.length };
     this.#sent.set(ticket, batch);
     for (const proposal of proposals) this.#batchOf.set(proposal, batch);

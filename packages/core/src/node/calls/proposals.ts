@@ -191,9 +191,10 @@ export class Proposals<Result> {
    * proposal waits for another leader, or its call rejects.
    */
   #refused(proposal: Proposal<Result>, why: ProposalRefusal): void {
-    const { leader, id, canForward } = this.#raft;
+    const { leader, id, forwarded } = this.#raft;
     const waits =
-      why === 'transferring' || (why === 'notLeader' && (leader === undefined || leader === id || canForward));
+      why === 'transferring' ||
+      (why === 'notLeader' && (leader === undefined || leader === id || forwarded.canForward));
     if (!proposal.forward || !waits) this.#reject(proposal, refusalError(this.#raft, why, this.#situation));
     else if (this.#closing !== undefined) this.#reject(proposal, this.#closing);
     else this.#forwarding.add(proposal);

@@ -1,84 +1,60 @@
-import { isKontikiError, KontikiError } from '../../errors.js';
-import type { Position } from '../../log/entry.js';
-import { checkId } from '../../id.js';
-import { beginChange, targetOf, type MembershipStep } from '../../log/membership-change.js';
+import type { MembershipStep } from '../../log/membership-change.js';
 import type { Membership } from '../../log/membership.js';
 import type { Leader, ServerId, ServerInfo } from '../../log/server.js';
-import type { ChangeRefusal } from '../../protocol/change-refusal.js';
-import type { Progress } from '../../protocol/progress.js';
+import type { DelegateEvent } from '../../protocol/output.js';
 import type { Raft } from '../../protocol/raft.js';
-import { membershipOversize } from '../../wire/membership.js';
-import { refusalError } from '../calls/refusals.js';
-import { callOptions } from '../calls/limited.js';
 import type { CallOptions } from '../calls/calls.js';
-import type { Loop } from '../loop.js';
-import { badOption, isWithin } from '../options.js';
-import { describe } from '../describe.js';
-import { leaderOf } from '../status.js';
-import { catchUp } from './catch-up.js';
 import {
   catchUpOptions,
   changeOptions,
   leaseOptions,
   raiseOptions,
   reconcileOptions,
+  transferOptions,
   type CatchUpOptions,
   type ChangeOptions,
+  type Forwardable,
   type LeaseOptions,
   type RaiseOptions,
   type ReconcileOptions,
+  type TransferOptions,
 } from './change-options.js';
-import { checkStep } from './check-step.js';
-import { stepsTo, type DesiredMember } from './reconcile.js';
-import {
-  behaviorUnknown,
-  changeRefused,
-  compacted,
-  replaced,
-  transferFailed,
-  transferRefused,
-  unknownChange,
-} from './refusals.js';
-import { addressFault, serverInfo } from './server-info.js';
+import { DelegatedCalls } from './delegated-calls.js';
+import { Delegator } from './delegator.js';
+import { LeaderMembers, learner, type Limited, type LoopParts } from './leader-members.js';
+import type { MemberCalls } from './member-calls.js';
+import type { DesiredMember } from './reconcile.js';
 
 /**
- * A function that runs a call with the deadline and the abort signal of `options`. It rejects
- * options that are not named in `known`. `patience` is the default deadline.
- */
-type Limited = <T>(
-  options: CallOptions,
-  run: (signal: AbortSignal) => Promise<T>,
-  known: object,
-  patience?: number,
-) => Promise<T>;
-
-/** The parts of a node's loop that membership calls use. */
-type LoopParts = Pick<Loop<unknown>, 'operations' | 'situation' | 'transport'>;
-
-/**
- * Methods for operators that change the members of a cluster and transfer the leadership. All
- * methods work only on the leader, and reject with a `NotLeaderError` on other servers. The promise
- * for a change resolves once the change is committed and no joint phase remains. It rejects with
- * `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later. Any other error means that
- * nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`, `KONTIKI_TRANSFERRING`,
- * `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`, `KONTIKI_NO_QUORUM`,
- * `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`, `KONTIKI_BAD_OPTION`,
- * `KONTIKI_TIMEOUT`, `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
+ * Methods for operators that change the members of a cluster and transfer the leadership. Every server
+ * takes these calls. A server that does not lead waits for a leader and delegates the call to it. With
+ * `forward: false`, or below feature level 2, it rejects with a `NotLeaderError` instead.
+ *
+ * The promise for a change resolves once the change is committed and no joint phase remains. It rejects
+ * with `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later, or if the leader no longer
+ * answers. Any other error means that nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`,
+ * `KONTIKI_TRANSFERRING`, `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`,
+ * `KONTIKI_NO_QUORUM`, `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
+ * `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_BAD_OPTION`, `KONTIKI_TIMEOUT`,
+ * `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
  */
 export class Members {
-  readonly #raft: Raft;
-  readonly #loop: LoopParts;
-  readonly #limited: Limited;
+  readonly #leader: LeaderMembers;
+  readonly #delegator: Delegator;
 
-  constructor(raft: Raft, loop: LoopParts, limited: Limited) {
-    this.#raft = raft;
-    this.#loop = loop;
-    this.#limited = limited;
+  constructor(raft: Raft, loop: LoopParts & { onDelegated: (event: DelegateEvent) => void }, limited: Limited) {
+    this.#leader = new LeaderMembers(raft, loop, limited);
+    this.#delegator = new Delegator({ raft, operations: loop.operations, limited, leader: this.#leader });
+    const calls = new DelegatedCalls(raft, loop.operations, this.#leader);
+    loop.onDelegated = (event): void => {
+      if (event.message.kind === 'delegateReply') this.#delegator.onReply(event.message);
+      else calls.take(event.from, event.message);
+    };
   }
 
   /** Performs one or more steps in a single membership change. Resolves with the new membership. */
   change(steps: MembershipStep | readonly MembershipStep[], options: ChangeOptions = {}): Promise<Membership> {
-    return this.#change(steps, options, changeOptions);
+    return this.#call('change', [steps], options, changeOptions);
   }
 
   /**
@@ -112,14 +88,17 @@ export class Members {
     return this.change({ kind: 'setAddress', id, address }, options);
   }
 
+  setMetadata(id: ServerId, metadata: string, options: ChangeOptions = {}): Promise<Membership> {
+    return this.change({ kind: 'setMetadata', id, metadata }, options);
+  }
+
   /**
    * Raises the feature level of the cluster to the highest level that every member supports. Call
    * this method after upgrading all servers. Every member must respond. After that, servers with
    * earlier versions of Kontiki cannot join the cluster. The level never decreases.
    */
   raiseLevel(options: RaiseOptions = {}): Promise<Membership> {
-    const { expected } = options;
-    return this.#append(() => this.#raft.raiseLevel({ expected }), options, raiseOptions);
+    return this.#call('raiseLevel', [], options, raiseOptions);
   }
 
   /**
@@ -128,10 +107,7 @@ export class Members {
    * lease shorter than two heartbeat intervals rarely holds.
    */
   setLease(leaseMs: number, options: LeaseOptions = {}): Promise<Membership> {
-    const { expected } = options;
-    const append = (): Position | ChangeRefusal | Error =>
-      refuseLease(leaseMs) ?? this.#raft.setLease(leaseMs, { expected });
-    return this.#append(append, options, leaseOptions);
+    return this.#call('setLease', [leaseMs], options, leaseOptions);
   }
 
   /**
@@ -140,13 +116,7 @@ export class Members {
    * `KONTIKI_BEHAVIOR` if some member does not respond.
    */
   commonBehavior(): number {
-    const common = this.#raft.commonBehavior();
-    if (typeof common === 'number') return common;
-    throw behaviorUnknown(this.#raft, common, this.#situation);
-  }
-
-  setMetadata(id: ServerId, metadata: string, options: ChangeOptions = {}): Promise<Membership> {
-    return this.change({ kind: 'setMetadata', id, metadata }, options);
+    return this.#leader.commonBehavior();
   }
 
   /**
@@ -154,11 +124,8 @@ export class Members {
    * a voter. `timeout` limits each of these steps. By default, the wait for the log has no
    * deadline. If the call ends early, the server remains a learner.
    */
-  async addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
-    const { onProgress: _, ...rest } = options;
-    if (!this.#isMember(id)) await this.addLearner(id, info, rest);
-    await this.#catchUp(id, options);
-    return this.promote(id, { signal: options.signal, timeout: options.timeout, force: options.force });
+  addVoter(id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
+    return this.#call('addVoter', [id, info], options, catchUpOptions);
   }
 
   /**
@@ -169,28 +136,8 @@ export class Members {
    * a learner, and becomes a voter again after it has received the log. If `info` is only an
    * address, the server keeps its metadata.
    */
-  async replace(
-    old: ServerId,
-    id: ServerId,
-    info: string | ServerInfo,
-    options: CatchUpOptions = {},
-  ): Promise<Membership> {
-    const { onProgress: _, ...rest } = options;
-    if (!this.#isMember(old))
-      throw new KontikiError(
-        'KONTIKI_BAD_CHANGE',
-        `${old} is not a member, so it cannot be replaced. Nothing was changed.`,
-      );
-    if (id === old) return this.#replaceDisk(id, info, options);
-    if (!this.#isMember(id)) await this.addLearner(id, info, rest);
-    await this.#catchUp(id, options);
-    return this.change(
-      [
-        { kind: 'promote', id },
-        { kind: 'remove', id: old },
-      ],
-      { signal: options.signal, timeout: options.timeout, force: options.force },
-    );
+  replace(old: ServerId, id: ServerId, info: string | ServerInfo, options: CatchUpOptions = {}): Promise<Membership> {
+    return this.#call('replace', [old, id, info], options, catchUpOptions);
   }
 
   /**
@@ -198,186 +145,30 @@ export class Members {
    * until the new voters have the log, and makes all other changes together. Resolves with the
    * steps that were needed.
    */
-  async reconcile(
+  reconcile(
     desired: Readonly<Record<ServerId, DesiredMember>>,
     options: ReconcileOptions = {},
   ): Promise<readonly MembershipStep[]> {
-    const { dryRun = false, ...rest } = options;
-    const { additions, changes } = stepsTo(this.#membership(), desired);
-    const all = [...additions, ...changes];
-    if (dryRun || all.length === 0) {
-      await this.#limited(options, async () => {}, reconcileOptions);
-      return all;
-    }
-    const later = { signal: rest.signal, timeout: rest.timeout, force: rest.force };
-    if (additions.length > 0) await this.change(additions, rest);
-    for (const step of changes) if (step.kind === 'promote') await this.#catchUp(step.id, later);
-    if (changes.length > 0) await this.change(changes, additions.length > 0 ? later : rest);
-    return all;
+    return this.#call('reconcile', [desired], options, reconcileOptions);
   }
 
   /**
    * Transfers the leadership to `to`, or by default to the most up-to-date voter. Resolves with the
    * new leader, or immediately if `to` is already the leader. The transfer takes at most an
    * election timeout. During this time, proposals are refused with `KONTIKI_TRANSFERRING`. Rejects
-   * with `KONTIKI_TRANSFER_FAILED` if this server remains the leader.
+   * with `KONTIKI_TRANSFER_FAILED` if the leader remains the leader.
    */
-  transferLeadership(to?: ServerId, options: CallOptions = {}): Promise<Leader> {
-    const raft = this.#raft;
-    const { operations } = this.#loop;
-    const run = async (signal: AbortSignal): Promise<Leader> => {
-      if (to !== undefined) checkId('the new leader', to);
-      const why = await operations.run(() => {
-        if (signal.aborted) return 'transferring';
-        return raft.role === 'leader' && to === raft.id ? undefined : raft.transfer(to);
-      });
-      if (why !== undefined) throw transferRefused(raft, why, to, this.#situation);
-      await operations.until(
-        () => (raft.role === 'leader' ? raft.transferTarget === undefined : raft.leader !== undefined),
-        signal,
-      );
-      const leader = leaderOf(raft);
-      if (leader === undefined || (leader.id === raft.id && to !== raft.id))
-        throw transferFailed(`${to ?? 'the other voter'} did not take over in time`);
-      return leader;
-    };
-    return this.#limited(options, run, callOptions);
+  transferLeadership(to?: ServerId, options: TransferOptions = {}): Promise<Leader> {
+    return this.#call('transferLeadership', [to], options, transferOptions);
   }
 
-  // ---- Performing membership changes.
-
-  async #replaceDisk(id: ServerId, info: string | ServerInfo, options: CatchUpOptions): Promise<Membership> {
-    const { onProgress: _, ...rest } = options;
-    const { voters, servers } = this.#membership();
-    const lost = servers.get(id)?.store;
-    const { peers, now, timings, role, id: own } = this.#raft;
-    const peer = peers?.get(id);
-    const answers = peer !== undefined && now - peer.lastActive <= timings.election;
-    if (role === 'leader' && (id === own || (answers && lost !== undefined && peer.store === lost)))
-      throw new KontikiError(
-        'KONTIKI_BAD_CHANGE',
-        `${id} has the disk that the membership names, and it answers. If it has lost that disk, start it with a blank one first. Nothing was changed.`,
-      );
-    const { address, metadata } = serverInfo('replace', id, info);
-    const steps: MembershipStep[] = [
-      ...(voters.includes(id) ? [{ kind: 'demote', id } as const] : []),
-      { kind: 'setAddress', id, address },
-      ...(typeof info === 'string' ? [] : [{ kind: 'setMetadata', id, metadata } as const]),
-    ];
-    await this.change(steps, rest);
-    await this.#catchUp(id, options, ({ store }) => store !== undefined && store !== lost);
-    return this.promote(id, { signal: options.signal, timeout: options.timeout, force: options.force });
-  }
-
-  #change(
-    change: MembershipStep | readonly MembershipStep[],
-    options: ChangeOptions,
+  /** `known` has the names of the options that the call accepts. */
+  #call<Name extends keyof MemberCalls>(
+    name: Name,
+    args: readonly unknown[],
+    options: CallOptions & Forwardable,
     known: object,
-  ): Promise<Membership> {
-    const { expected, force } = options;
-    const append = (): Position | ChangeRefusal | Error => {
-      const steps = [change].flat() as MembershipStep[];
-      return this.#refuse(steps) ?? this.#raft.changeMembership(steps, { expected, force });
-    };
-    return this.#append(append, options, known);
+  ): ReturnType<MemberCalls[Name]> {
+    return this.#delegator.call({ name, args }, options, known) as ReturnType<MemberCalls[Name]>;
   }
-
-  /**
-   * Appends a membership to the log, and waits until it is committed and no joint phase remains.
-   */
-  async #append(
-    append: () => Position | ChangeRefusal | Error,
-    options: CallOptions,
-    known: object,
-  ): Promise<Membership> {
-    const raft = this.#raft;
-    const { operations } = this.#loop;
-    let appended = false;
-    const run = async (signal: AbortSignal): Promise<Membership> => {
-      // Check the change within the turn, because the membership may have changed in the meantime.
-      // A call that has already been aborted must not change anything.
-      const at = await operations.run(() => (signal.aborted ? (signal.reason as Error) : append()));
-      if (at instanceof Error) throw at;
-      if ('refused' in at) throw changeRefused(raft, at, this.#situation);
-      appended = true;
-      const { log } = raft;
-      await operations.until(() => log.committed >= at.index, signal);
-      const term = log.termAt(at.index);
-      if (term === undefined) throw compacted(at.index);
-      if (term !== at.term) throw replaced(at, term);
-      // The leader ends the joint phase on its own. By then, a different server may be the leader.
-      await operations.until(
-        () => log.membershipIndex <= log.committed && log.membership?.outgoing.length === 0,
-        signal,
-      );
-      return log.membership as Membership;
-    };
-    try {
-      return await this.#limited(options, run, known);
-    } catch (error) {
-      if (appended && !isKontikiError(error, 'KONTIKI_REPLACED')) throw unknownChange(error);
-      throw error;
-    }
-  }
-
-  /**
-   * Returns an error if one of the steps is malformed, or if the transport cannot use an address in
-   * it.
-   */
-  #refuse(steps: readonly MembershipStep[]): Error | undefined {
-    try {
-      this.#check(steps);
-      return undefined;
-    } catch (error) {
-      return error as Error;
-    }
-  }
-
-  #check(steps: readonly MembershipStep[]): void {
-    if (steps.length === 0) throw badOption('A change must have at least one step.');
-    for (const step of steps) checkStep(step);
-    const target = targetOf(this.#membership(), steps);
-    // Let the leader's code refuse an impossible change, because it also gives the reason.
-    if (typeof target === 'string') return;
-    const fault = membershipOversize(beginChange(this.#membership(), target)) ?? addressFault(target.servers);
-    if (fault !== undefined) throw badOption(`The membership would be invalid: ${fault}. Nothing was changed.`);
-    this.#loop.transport.checkAddresses(
-      new Map([...target.servers].map(([id, { address }]) => [id, address] as const)),
-    );
-  }
-
-  #catchUp(id: ServerId, options: CatchUpOptions, isRight?: (learner: Progress) => boolean): Promise<void> {
-    const raft = this.#raft;
-    const learner = { raft, id, onProgress: options.onProgress, isRight };
-    const run = async (aborted: AbortSignal): Promise<void> => {
-      // A voter may be unreachable for a long time, so do not wait for it. The step that promotes a
-      // voter is refused later.
-      if (this.#membership().voters.includes(id)) return;
-      if (!(await catchUp(this.#loop.operations, learner, aborted)))
-        throw refusalError(raft, 'notLeader', this.#situation);
-    };
-    return this.#limited(options, run, catchUpOptions, Infinity);
-  }
-
-  /** Describes why this server may be unable to become the leader or to reach the leader. */
-  readonly #situation = (): string => this.#loop.situation.describe(this.#raft.now);
-
-  #isMember(id: ServerId): boolean {
-    return this.#membership().servers.has(id);
-  }
-
-  #membership(): Membership {
-    const { membership } = this.#raft.log;
-    if (membership === undefined) throw refusalError(this.#raft, 'notLeader', this.#situation);
-    return membership;
-  }
-}
-
-function refuseLease(leaseMs: unknown): Error | undefined {
-  if (leaseMs === 0 || (Number.isInteger(leaseMs) && isWithin(leaseMs, 50, 3_600_000))) return undefined;
-  return badOption(`leaseMs must be 0, or an integer from 50 to 3,600,000, not ${describe(leaseMs)}.`);
-}
-
-function learner(id: ServerId, info: string | ServerInfo): MembershipStep {
-  return { kind: 'addLearner', id, ...serverInfo('members', id, info) };
 }

@@ -12,8 +12,8 @@ export class Forwards {
    * Sends commands to the leader. Returns false without sending them if the server cannot forward.
    */
   send(raft: Raft, commands: readonly Uint8Array[]): boolean {
-    if (!raft.canForward) return false;
-    this.#sent.set(raft.forward(commands), commands);
+    if (!raft.forwarded.canForward) return false;
+    this.#sent.set(raft.forwarded.send(commands), commands);
     return true;
   }
 

@@ -1,0 +1,114 @@
+import { KontikiError } from '../../errors.js';
+import type { ServerId } from '../../log/server.js';
+import type { Membership } from '../../log/membership.js';
+import type { Delegate } from '../../protocol/message.js';
+import type { Raft } from '../../protocol/raft.js';
+import type { Operations } from '../calls/operations.js';
+import type { CatchUpProgress } from './catch-up.js';
+import { decodeRequest, encode, MAX_REQUEST, reportError, type Report, type Request } from './delegate-codec.js';
+import type { LeaderMembers } from './leader-members.js';
+import { perform } from './member-calls.js';
+
+/** Maximum number of delegated calls in progress. This bounds the memory that they use. */
+const MAX_CALLS = 64;
+
+/** A delegated call in progress. */
+interface Running {
+  readonly from: ServerId;
+  readonly message: Delegate;
+  readonly controller: AbortController;
+  progress: CatchUpProgress | undefined;
+}
+
+/**
+ * Performs the calls that other servers delegate to this leader. While a call is in progress, reports
+ * that to its server with each heartbeat, so that the server notices when the leader has failed or a
+ * report is lost.
+ */
+export class DelegatedCalls {
+  readonly #raft: Raft;
+  readonly #operations: Operations;
+  readonly #leader: LeaderMembers;
+  readonly #running = new Set<Running>();
+
+  constructor(raft: Raft, operations: Operations, leader: LeaderMembers) {
+    this.#raft = raft;
+    this.#operations = operations;
+    this.#leader = leader;
+  }
+
+  /** Takes a message that arrives for the first time. */
+  take(from: ServerId, message: Delegate): void {
+    let request: Request;
+    try {
+      request = this.#decode(message);
+    } catch (error) {
+      return this.#reply(from, message, reportError(error));
+    }
+    if ('cancel' in request) this.#cancel(from, message, request.cancel);
+    else void this.#perform({ from, message, controller: new AbortController(), progress: undefined }, request);
+  }
+
+  #decode({ request }: Delegate): Request {
+    if (request.length > MAX_REQUEST)
+      throw new KontikiError('KONTIKI_TOO_LARGE', `A delegated call has at most ${MAX_REQUEST} bytes.`);
+    const decoded = decodeRequest(request);
+    if ('cancel' in decoded || this.#running.size < MAX_CALLS) return decoded;
+    throw new KontikiError(
+      'KONTIKI_OVERLOADED',
+      `The leader performs ${MAX_CALLS} calls for other servers already. Nothing was changed. Try again later.`,
+    );
+  }
+
+  #cancel(from: ServerId, { incarnation }: Delegate, ticket: number): void {
+    for (const { from: server, message, controller } of this.#running) {
+      if (server === from && message.incarnation === incarnation && message.ticket === ticket) controller.abort();
+    }
+  }
+
+  async #perform(call: Running, request: Exclude<Request, { readonly cancel: number }>): Promise<void> {
+    const { from, message, controller } = call;
+    const { signal } = controller;
+    this.#running.add(call);
+    const ended = new AbortController();
+    this.#reportProgress(call, ended.signal);
+    const onProgress = (progress: CatchUpProgress): void => void (call.progress = progress);
+    const catchesUp = request.name === 'addVoter' || request.name === 'replace';
+    const options = { ...request.options, signal, ...(catchesUp ? { onProgress } : {}) };
+    const report = await perform(this.#leader, request, options).then(reportResult, reportError);
+    ended.abort();
+    this.#running.delete(call);
+    if (call.progress !== undefined) this.#reply(from, message, runningReport(call));
+    this.#reply(from, message, report);
+  }
+
+  /** Reports with each heartbeat that a call is in progress, until `ended` is aborted. */
+  #reportProgress(call: Running, ended: AbortSignal): void {
+    const { timings } = this.#raft;
+    let reportAt = this.#raft.now + timings.heartbeat;
+    const report = (): boolean => {
+      if (this.#raft.now >= reportAt) {
+        reportAt = this.#raft.now + timings.heartbeat;
+        this.#reply(call.from, call.message, runningReport(call));
+      }
+      return false;
+    };
+    void this.#operations.until(report, ended);
+  }
+
+  #reply(from: ServerId, message: Delegate, report: Report): void {
+    const reply = encode(report);
+    void this.#operations.run((raft) => raft.forwarded.reply(from, message, reply));
+  }
+}
+
+function runningReport({ progress }: Running): Report {
+  return { kind: 'running', progress };
+}
+
+function reportResult(result: unknown): Report {
+  const isMembership = typeof result === 'object' && result !== null && 'revision' in result && 'voters' in result;
+  return isMembership
+    ? { kind: 'changed', revision: (result as Membership).revision }
+    : { kind: 'returned', value: result };
+}

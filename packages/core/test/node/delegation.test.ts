@@ -1,0 +1,218 @@
+// Shows that every server takes membership calls. A server that does not lead delegates them to the
+// leader, and reports the leader's error or that the outcome is unknown.
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DelegateReply } from '@kontiki/core/protocol';
+import type { KontikiError, Membership, Message, NodeOptions, RaftNode } from '@kontiki/core';
+import { Filtered } from './filtered-transport.js';
+import { atOnce, Nodes, runToOutcome } from './harness.js';
+
+let nodes = new Nodes();
+afterEach(async () => {
+  await nodes.close();
+  nodes = new Nodes();
+});
+
+const transports = new Map<string, Filtered>();
+const transportOf = (node: RaftNode<number>): Filtered => transports.get(node.id) as Filtered;
+
+async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
+  const transport = new Filtered(nodes.network.transport());
+  transports.set(id, transport);
+  return nodes.open(id, { transport, ...options });
+}
+
+/** Starts a cluster of three servers. Resolves with the leader and a follower that knows the leader. */
+async function cluster(): Promise<[RaftNode<number>, RaftNode<number>]> {
+  await nodes.bootstrap('a', 'b', 'c');
+  for (const id of ['a', 'b', 'c']) await open(id);
+  await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
+  return [nodes.leader as RaftNode<number>, nodes.followers[0] as RaftNode<number>];
+}
+
+const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
+
+/** Resolves with the error of a call. */
+const failure = async (promise: Promise<unknown>): Promise<KontikiError> =>
+  (await runToOutcome(
+    nodes,
+    promise.then(
+      () => expect.fail('the call succeeded'),
+      (error: unknown) => error,
+    ),
+  )) as KontikiError;
+
+const votersOf = (membership: unknown): readonly string[] => (membership as Membership).voters;
+const delegates = (node: RaftNode<number>): Message[] =>
+  transportOf(node).sent.filter(({ kind }) => kind === 'delegate');
+
+describe('a membership call on a follower', () => {
+  it('every call takes effect, and is visible on the follower when it resolves', async () => {
+    const [, follower] = await cluster();
+    const { members } = follower;
+    await open('d');
+    await open('e');
+    const progress: number[] = [];
+    const onProgress = ({ match }: { readonly match: number }): number => progress.push(match);
+    expect(votersOf(await run(members.addVoter('d', 'memory:d', { onProgress })))).toContain('d');
+    expect(progress.at(-1)).toBeGreaterThan(1);
+    expect(follower.status().membership?.voters).toContain('d');
+    expect(votersOf(await run(members.replace('d', 'e', 'memory:e')))).toEqual(expect.not.arrayContaining(['d']));
+    expect(votersOf(await run(members.demote('e')))).not.toContain('e');
+    expect(votersOf(await run(members.promote('e')))).toContain('e');
+    expect(await run(members.setMetadata('e', 'http://e'))).toMatchObject({ voters: expect.anything() });
+    expect(follower.status().membership?.servers.get('e')?.metadata).toBe('http://e');
+    expect(await run(members.setLease(100))).toMatchObject({ leaseMs: 100 });
+    const { a, b, c } = { a: 'memory:a', b: 'memory:b', c: 'memory:c' };
+    expect(await run(members.reconcile({ a, b, c }, { dryRun: true }))).toEqual([{ kind: 'remove', id: 'e' }]);
+    expect(await run(members.reconcile({ a, b, c }))).toEqual([{ kind: 'remove', id: 'e' }]);
+    expect(follower.status().membership?.servers.has('e')).toBe(false);
+    expect(await run(members.transferLeadership(follower.id))).toMatchObject({ id: follower.id });
+    expect(follower.isLeader).toBe(true);
+  });
+
+  it('a server that removes itself learns that it is removed', async () => {
+    const [, follower] = await cluster();
+    expect(votersOf(await run(follower.members.remove(follower.id)))).not.toContain(follower.id);
+  });
+
+  it('a refusal of the leader reaches the caller with its code and message', async () => {
+    const [leader, follower] = await cluster();
+    const there = await failure(leader.members.remove('x'));
+    const here = await failure(follower.members.remove('x'));
+    expect([here.code, here.message]).toEqual([there.code, there.message]);
+    expect((await failure(follower.members.setLease(1))).code).toBe('KONTIKI_BAD_OPTION');
+    expect((await failure(follower.members.remove('a', { expected: 99 }))).code).toBe('KONTIKI_REVISION');
+    expect(delegates(follower)).toHaveLength(3);
+  });
+
+  it('a call waits for a leader', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    const changed = a.members.setMetadata('a', 'new', { timeout: 5_000 });
+    await nodes.clock.elapse(1_000);
+    await open('b');
+    expect(await run(changed)).toMatchObject({ revision: 1 });
+  });
+
+  it('a call without a leader rejects with KONTIKI_TIMEOUT, and is never made', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    expect(await run(a.members.setMetadata('a', 'new', { timeout: 500 }))).toBe('KONTIKI_TIMEOUT');
+    await open('b');
+    await nodes.clock.elapse(5_000);
+    expect(a.status().membership?.servers.get('a')?.metadata).not.toBe('new');
+  });
+
+  it('a call with forward: false is refused, and forward must be a boolean', async () => {
+    const [leader, follower] = await cluster();
+    const refused = await failure(follower.members.transferLeadership(undefined, { forward: false }));
+    expect(refused).toMatchObject({ code: 'KONTIKI_NOT_LEADER', leader: { id: leader.id } });
+    expect(await run(follower.members.remove('c', { forward: 1 as never }))).toBe('KONTIKI_BAD_OPTION');
+    expect(delegates(follower)).toHaveLength(0);
+  });
+
+  it('a call with arguments that JSON cannot represent, or too many, is not sent', async () => {
+    const [, follower] = await cluster();
+    const cycle: Record<string, unknown> = {};
+    cycle['self'] = cycle;
+    expect(await run(follower.members.reconcile(cycle as never))).toBe('KONTIKI_BAD_OPTION');
+    expect(await run(follower.members.setMetadata('a', 'x'.repeat(300_000)))).toBe('KONTIKI_TOO_LARGE');
+    expect(delegates(follower)).toHaveLength(0);
+  });
+});
+
+describe('a membership call whose leader fails', () => {
+  it('a leader that refuses because it was deposed is not the last one to be asked', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(follower).hold = 'delegate';
+    const changed = follower.members.setMetadata('a', 'new', { timeout: 60_000 });
+    await nodes.clock.elapse(10);
+    await run(leader.members.transferLeadership(nodes.followers.at(-1)?.id));
+    transportOf(follower).release();
+    expect(await run(changed)).toMatchObject({ revision: 1 });
+    expect(delegates(follower)).toHaveLength(2);
+  });
+
+  it('a call has an unknown outcome if the leader stops reporting', async () => {
+    const [leader, follower] = await cluster();
+    const adding = follower.members.addVoter('d', 'memory:d');
+    await nodes.clock.elapse(10_000);
+    await leader.close(atOnce);
+    const error = await failure(adding);
+    expect(error).toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME', cause: { code: 'KONTIKI_TIMEOUT' } });
+  });
+
+  it('a call whose request is lost has an unknown outcome', async () => {
+    const [, follower] = await cluster();
+    transportOf(follower).hold = 'delegate';
+    expect(await run(follower.members.setMetadata('a', 'new'))).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    transportOf(follower).release();
+  });
+
+  it('a call that times out on the leader rejects with its error', async () => {
+    const [leader, follower] = await cluster();
+    for (const { id } of nodes.followers) if (id !== follower.id) await nodes.get(id).close(atOnce);
+    // The leader appends the change, but no quorum stores it.
+    transportOf(leader).hold = 'append';
+    const error = await failure(follower.members.setMetadata('a', 'new', { timeout: 300 }));
+    expect(error).toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME', message: expect.stringContaining('was appended') });
+  });
+});
+
+describe('a leader that performs calls of other servers', () => {
+  it('a call that arrives again is not performed again', async () => {
+    const [leader, follower] = await cluster();
+    await run(follower.members.setMetadata('a', 'first'));
+    const [again] = delegates(follower);
+    await run(follower.members.setMetadata('a', 'second'));
+    transportOf(follower).send(leader.id, [again as Message]);
+    await nodes.clock.elapse(1_000);
+    expect(leader.status().membership?.servers.get('a')?.metadata).toBe('second');
+  });
+
+  it('an aborted call ends on the leader, and the new server stays a learner', async () => {
+    const [leader, follower] = await cluster();
+    const controller = new AbortController();
+    const adding = follower.members.addVoter('d', 'memory:d', { signal: controller.signal });
+    await nodes.clock.until(() => leader.status().membership?.learners.includes('d') === true);
+    controller.abort();
+    expect(await run(adding)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    await nodes.clock.elapse(100);
+    await open('d');
+    await nodes.clock.elapse(10_000);
+    expect(leader.status().membership?.learners).toContain('d');
+  });
+
+  it('a leader performs at most 64 calls at a time', async () => {
+    const [, follower] = await cluster();
+    await run(follower.members.addLearner('d', 'memory:d'));
+    const waiting = Array.from({ length: 64 }, () => follower.members.addVoter('d', 'memory:d'));
+    const ended = Promise.allSettled(waiting);
+    await nodes.clock.elapse(1_000);
+    expect(await run(follower.members.setMetadata('a', 'new'))).toBe('KONTIKI_OVERLOADED');
+    await open('d');
+    const settled = (await run(ended)) as PromiseSettledResult<unknown>[];
+    expect(settled.some(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(await run(follower.members.setMetadata('a', 'new'))).toMatchObject({ revision: expect.any(Number) });
+  });
+
+  it.each<[string, string, string]>([
+    ['no JSON', '{', 'KONTIKI_PROTOCOL'],
+    ['no object', '7', 'KONTIKI_PROTOCOL'],
+    ['an unknown call', '{"name":"toString","args":[],"options":{}}', 'KONTIKI_PROTOCOL'],
+    ['a call without arguments', '{"name":"change","args":[],"options":{}}', 'KONTIKI_BAD_OPTION'],
+    ['arguments of wrong types', '{"name":"reconcile","args":[null],"options":{}}', 'KONTIKI_BAD_OPTION'],
+    ['an unknown option', '{"name":"raiseLevel","args":[],"options":{"x":1}}', 'KONTIKI_BAD_OPTION'],
+    ['too many bytes', `"${'x'.repeat(300_000)}"`, 'KONTIKI_TOO_LARGE'],
+  ])('a request with %s is answered with an error', async (_, json, code) => {
+    const [leader, follower] = await cluster();
+    const { term } = leader.status();
+    const request = new TextEncoder().encode(json);
+    const forged: Message = { kind: 'delegate', term, incarnation: 99, ticket: 1, request };
+    transportOf(follower).send(leader.id, [forged]);
+    await nodes.clock.elapse(100);
+    const reply = transportOf(leader).sent.findLast(({ kind }) => kind === 'delegateReply') as DelegateReply;
+    expect(JSON.parse(new TextDecoder().decode(reply.reply))).toMatchObject({ kind: 'failed', error: { code } });
+    expect(leader.isLeader).toBe(true);
+  });
+});
