@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { HttpTransport } from '@kontiki/transport-http';
 import { testTransport } from '@kontiki/testing';
 import { allKinds } from '../../peers/test/transports/certificates.js';
-import { Proxy } from '../../peers/test/transports/servers.js';
+import type { Proxy } from '../../peers/test/transports/proxy.js';
+import { startProxy } from '../../peers/test/transports/servers.js';
 
 for (const [kind, options] of await allKinds()) {
   testTransport(
@@ -27,7 +28,7 @@ testTransport(
       return {
         transport: () => new HttpTransport({ listen: { port: 0 }, limits: { pingIntervalMs: 60_000 } }),
         address: async ({ port }, id) => {
-          const proxy = await new Proxy(() => port as number).start();
+          const proxy = await startProxy(() => port as number);
           proxies.set(id, proxy);
           return `http://${proxy.host}`;
         },

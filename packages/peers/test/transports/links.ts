@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { append, heldBytes, introduce, numbered, Proxy, type Started, until } from './servers.js';
+import { append, heldBytes, introduce, numbered, type Started, startProxy, until } from './servers.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -16,7 +16,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
    */
   async function throughProxy(limits = {}) {
     const [a, b] = [await started('a', { limits }), await started('b', { limits })];
-    const proxy = await new Proxy(() => b.transport.port as number).start();
+    const proxy = await startProxy(() => b.transport.port as number);
     a.transport.setPeers(new Map([['b', `http://${proxy.host}`]]));
     await a.reaches(b);
     return { a, b, proxy };
@@ -125,7 +125,7 @@ export function testLinks(started: Started, { connections: most, ping }: { conne
     const a = await started('a', { limits, random: () => 1 });
     let b = await started('b');
     const port = b.transport.port as number;
-    const proxy = await new Proxy(() => port).start();
+    const proxy = await startProxy(() => port);
     a.transport.setPeers(new Map([['b', `http://${proxy.host}`]]));
     await a.reaches(b);
     // The delays are 50, 100, 200, 400, 800 and 1,600 ms. In the second round, they start at 100

@@ -1,11 +1,12 @@
 import { crc32, encodeFrame, frameLength } from '@kontiki/core/wire';
 import { EventEmitter, once } from 'node:events';
-import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, vi } from 'vitest';
 import type { Identity, Logger, Message, Received, ServerId, Transport } from '@kontiki/core';
 import type { ListenOptions, TransportOptions } from '@kontiki/peers';
+import { Proxy } from './proxy.js';
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -196,86 +197,9 @@ export function introduce(...servers: readonly TestServer[]): void {
   }
 }
 
-/**
- * A TCP proxy that can stall without closing its connections, as if the network were dropping
- * packets.
- */
-export class Proxy {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  /** Number of bytes that the proxy has forwarded so far. */
-  carried = 0;
-  connections = 0;
-  /** Maximum number of bytes that the proxy forwards every ten milliseconds in each direction. */
-  rate = Infinity;
-  #stalled = false;
-
-  constructor(target: () => number) {
-    this.#server = createServer((near) => {
-      this.connections += 1;
-      const far = createConnection(target(), '127.0.0.1');
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        this.#sockets.add(from);
-        from.on('error', () => {});
-        from.on('close', () => {
-          this.#sockets.delete(from);
-          if (!this.#stalled) to.destroy();
-        });
-        from.on('data', (bytes) => {
-          if (this.#stalled) return;
-          this.carried += bytes.length;
-          if (this.rate < Infinity) return this.#trickle(bytes, from, to);
-          if (!to.write(bytes)) {
-            from.pause();
-            to.once('drain', () => from.resume());
-          }
-        });
-        if (this.#stalled) from.pause();
-      }
-    });
-  }
-
-  async start(): Promise<this> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    after(() => this.close());
-    return this;
-  }
-
-  /** The host and port of the proxy. */
-  get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  #trickle(bytes: Buffer, from: Socket, to: Socket): void {
-    from.pause();
-    to.write(bytes.subarray(0, this.rate));
-    const rest = bytes.subarray(this.rate);
-    setTimeout(() => (rest.length > 0 ? this.#trickle(rest, from, to) : from.resume()), 10);
-  }
-
-  /** Stops reading and writing. */
-  stall(): void {
-    this.#stalled = true;
-    for (const socket of this.#sockets) socket.pause();
-  }
-
-  /** Resumes forwarding after `stall`, starting with the bytes that have not been read yet. */
-  resume(): void {
-    this.#stalled = false;
-    for (const socket of this.#sockets) socket.resume();
-  }
-
-  /** Resets all connections. */
-  cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-  }
+/** Starts a proxy in front of a port. It is closed after the test. */
+export async function startProxy(target: () => number): Promise<Proxy> {
+  const proxy = await new Proxy(target).start();
+  after(() => proxy.close());
+  return proxy;
 }
