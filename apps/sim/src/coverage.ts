@@ -41,7 +41,7 @@ const MINIMUMS: Readonly<Record<World, Counts>> = {
     commits: 60_000,
     acknowledged: 50_000,
     changes: 500,
-    raises: 0,
+    raises: 100,
     unreadable: 0,
     transfers: 300,
     restoredCopies: 0,

@@ -9,6 +9,7 @@ import {
   type Workload,
 } from '@kontiki/testing';
 import { describe, expect, it } from 'vitest';
+import { SessionWorkload } from '../src/workload/session-workload.js';
 
 const log: FullWorldOptions['log'] = ({ folder, clock, random }) =>
   new FileLog(folder, { clock, random, segmentBytes: 2_000 });
@@ -74,6 +75,15 @@ describe('runFullWorld', () => {
     }
     expect(sum('diskErrors') + sum('lostDisks') + sum('badFrames')).toBeGreaterThan(5);
   }, 120_000);
+
+  it('versions of typed machines are raised in full worlds with restarts and snapshots', async () => {
+    const seeds = Array.from({ length: 12 }, (_, seed) => seed);
+    const outcomes: Outcome[] = [];
+    for (const seed of seeds) outcomes.push(await run(seed, { workload: () => new SessionWorkload() }));
+    expect(outcomes.filter(({ violation }) => violation !== undefined)).toEqual([]);
+    const raises = outcomes.reduce((total, { counts }) => total + counts.raises, 0);
+    expect(raises).toBeGreaterThan(2);
+  }, 60_000);
 
   it('a full world detects a state machine that differs between servers', async () => {
     expect(await firstViolation({ workload: counting(() => new Counter()) })).toBeUndefined();

@@ -8,7 +8,7 @@ import { isCommandError } from './command-error.js';
 import type { Behavior, CommandContext, Definition } from './definition.js';
 import type { Outcome } from './outcome.js';
 import { encodeProposal } from './proposal.js';
-import { decodeRecord, type CommandRecord, type RaiseRecord } from './record.js';
+import { decodeRecord, encodeRaise, type CommandRecord, type RaiseRecord } from './record.js';
 import { encodeHead, readHead, SNAPSHOT_FORMAT } from './snapshot-head.js';
 import type { SessionEntry } from './sessions/session-machine.js';
 import { decodeState, encodeState } from './state-encoding.js';
@@ -61,6 +61,11 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
    */
   encode(name: string, input?: unknown, room = 0): Uint8Array {
     return encodeProposal(this.inForce, name, input, room);
+  }
+
+  /** Encodes the command that puts a later version in force, like `TypedNode.raiseVersion`. */
+  encodeRaise(to: number): Uint8Array {
+    return encodeRaise({ from: this.raised, to });
   }
 
   /** The log time in milliseconds at which the state changes next without a command. */

@@ -11,7 +11,6 @@ import type { CallArguments, CommandsOf, QueriesOf, ResultOf } from './call-type
 import type { Definition } from './definition.js';
 import type { Outcome } from './outcome.js';
 import { unknownCall } from './proposal.js';
-import { encodeRaise } from './record.js';
 import { copyOf, Replica } from './replica.js';
 import { CALL_HEAD } from './sessions/record.js';
 import { outcomes } from './sessions/results.js';
@@ -138,10 +137,7 @@ export class TypedNode<D extends Definition> implements AsyncDisposable {
     // forwarded, because only the leader knows the version of every member.
     const to = isLeader ? members.commonBehavior() : behavior;
     if (isLeader && to <= raised) throw this.#notRaised(to);
-    const { result: outcome } = await this.raft.propose(encodeRaise({ from: raised, to }), {
-      ...options,
-      forward: false,
-    });
+    const { result: outcome } = await this.raft.propose(this.#replica.encodeRaise(to), { ...options, forward: false });
     if ('error' in outcome) throw outcome.error;
     return to;
   }

@@ -9,7 +9,6 @@ import {
   type TypedNode,
 } from '@kontiki/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { encodeRaise } from '../../src/machine/record.js';
 import { collect, entries, stream, TypedNodes } from './harness.js';
 
 interface State {
@@ -304,7 +303,7 @@ describe('a Replica with versions', () => {
     const next = defineStateMachine({ previous: v1, initial, commands: {}, migrate: () => migrated as never });
     const replica = new Replica(next);
     apply(replica, replica.encode('add', 1));
-    expect(() => apply(replica, encodeRaise({ from: 1, to: 2 }))).toThrow('migrate of version 2 must return');
+    expect(() => apply(replica, replica.encodeRaise(2))).toThrow('migrate of version 2 must return');
   });
 
   it('each version writes and reads its own snapshots', async () => {
@@ -323,7 +322,7 @@ describe('a Replica with versions', () => {
     const replica = new Replica<unknown>(next);
     apply(replica, replica.encode('add', 7));
     const before = await collect(replica.snapshot());
-    apply(replica, encodeRaise({ from: 1, to: 2 }));
+    apply(replica, replica.encodeRaise(2));
     const after = await collect(replica.snapshot());
     const states: unknown[] = [];
     for (const chunks of [before, after]) {

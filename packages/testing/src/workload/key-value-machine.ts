@@ -14,6 +14,31 @@ export function encodeCommand(command: KeyValueCommand): Uint8Array {
   return encoder.encode(JSON.stringify(command));
 }
 
+export function decodeCommand(data: Uint8Array): KeyValueCommand {
+  return JSON.parse(decoder.decode(data)) as KeyValueCommand;
+}
+
+/** Values and lists by key. */
+export interface KeyValues {
+  readonly values: Map<string, string>;
+  readonly lists: Map<string, string[]>;
+}
+
+/** Runs a command. Returns whether it took effect. */
+export function runCommand({ values, lists }: KeyValues, command: KeyValueCommand): boolean {
+  const { key, value } = command;
+  if (command.type === 'append') {
+    const list = lists.get(key);
+    if (list === undefined) lists.set(key, [command.value]);
+    else list.push(command.value);
+    return true;
+  }
+  if (command.type === 'cas' && (values.get(key) ?? null) !== command.expected) return false;
+  if (value === null) values.delete(key);
+  else values.set(key, value);
+  return true;
+}
+
 interface State {
   readonly values: [string, string][];
   readonly lists: [string, string[]][];
@@ -30,12 +55,12 @@ const CHUNK = 200;
  * A state machine that maps keys to values and to lists. The result of a command tells whether it
  * took effect.
  */
-export class KeyValueMachine implements StateMachine<boolean> {
+export class KeyValueMachine implements StateMachine<boolean>, KeyValues {
   readonly values: Map<string, string> = new Map();
   readonly lists: Map<string, string[]> = new Map();
 
   apply({ entries }: ApplyBatch): boolean[] | Promise<boolean[]> {
-    return entries.map(({ data }) => this.#apply(JSON.parse(decoder.decode(data)) as KeyValueCommand));
+    return entries.map(({ data }) => runCommand(this, decodeCommand(data)));
   }
 
   async *snapshot(): AsyncIterable<Uint8Array> {
@@ -58,20 +83,6 @@ export class KeyValueMachine implements StateMachine<boolean> {
     this.lists.clear();
     for (const [key, value] of values) this.values.set(key, value);
     for (const [key, list] of lists) this.lists.set(key, [...list]);
-  }
-
-  #apply(command: KeyValueCommand): boolean {
-    const { key, value } = command;
-    if (command.type === 'append') {
-      const list = this.lists.get(key);
-      if (list === undefined) this.lists.set(key, [command.value]);
-      else list.push(command.value);
-      return true;
-    }
-    if (command.type === 'cas' && (this.values.get(key) ?? null) !== command.expected) return false;
-    if (value === null) this.values.delete(key);
-    else this.values.set(key, value);
-    return true;
   }
 }
 

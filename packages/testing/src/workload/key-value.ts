@@ -2,11 +2,11 @@ import { checkHistory } from '../linearizability/check.js';
 import type { Operation } from '../linearizability/history.js';
 import { list, register, type ListInput, type RegisterInput } from '../linearizability/models.js';
 import { Random } from '../random.js';
-import { DurableKeyValueMachine, encodeCommand, KeyValueMachine } from './key-value-machine.js';
+import { DurableKeyValueMachine, encodeCommand, KeyValueMachine, type KeyValues } from './key-value-machine.js';
 import type { Request, Environment, Workload } from './workload.js';
 
 type Machine = KeyValueMachine;
-type KeyValueRequest = Request<Machine, unknown>;
+type KeyValueRequest = Request<KeyValues, unknown>;
 
 /**
  * Number of requests after which the workload switches to new keys. This keeps the history of each
@@ -38,7 +38,12 @@ export class KeyValueWorkload implements Workload<Machine> {
     return JSON.stringify([[...values], [...lists]]);
   }
 
-  request(random: Random, number: number): KeyValueRequest {
+  request(random: Random, number: number): Request<Machine, unknown> {
+    return this.draw(random, number);
+  }
+
+  /** Draws a request for any machine with such a state. */
+  draw(random: Random, number: number): KeyValueRequest {
     const key = `k${Math.floor(number / ROTATION)}.${random.below(KEYS)}`;
     const value = `v${number}`;
     if (random.chance(0.2)) return random.chance(0.5) ? this.#append(key, value) : this.#readList(key);

@@ -1,10 +1,11 @@
-import { SessionMachine, type SessionCall } from '@kontiki/core';
+import { isKontikiError, Replica, SessionMachine, type Outcome, type SessionCall } from '@kontiki/core';
 import type { Random } from '../random.js';
-import { KeyValueMachine } from './key-value-machine.js';
+import { decodeCommand } from './key-value-machine.js';
 import { KeyValueWorkload } from './key-value.js';
-import type { Request, Workload } from './workload.js';
+import { versionedMachine, type VersionedResult, type VersionedState } from './versioned-machine.js';
+import type { Environment, Request, Workload } from './workload.js';
 
-type Machine = SessionMachine<boolean>;
+type Machine = SessionMachine<Outcome>;
 type SessionRequest = Request<Machine, unknown>;
 
 /** Maximum number of commands of a client that have no outcome yet. */
@@ -13,7 +14,7 @@ const CLIENTS = 3;
 
 /** A command of a client that has no outcome yet. */
 interface OpenCommand {
-  readonly command: Uint8Array;
+  readonly encode: NonNullable<SessionRequest['encode']>;
   readonly sequence: number;
   readonly onEnd: NonNullable<SessionRequest['onEnd']>;
   /** When the first attempt without a known outcome began; undefined if there was none. */
@@ -34,39 +35,58 @@ interface Client {
  * The requests of a `KeyValueWorkload`, by clients that retry commands of unknown outcome in their
  * sessions, on any server. An append that is applied twice, and a reply that differs from the
  * first, are not linearizable. Some commands use the sessions of the servers instead.
+ *
+ * The state machine is typed and has several versions. Its results contain the version that ran.
  */
 export class SessionWorkload implements Workload<Machine> {
   readonly #inner = new KeyValueWorkload();
-  readonly #machines = new WeakMap<Machine, KeyValueMachine>();
+  readonly #replicas = new WeakMap<Machine, Replica<VersionedState>>();
   readonly #clients: Client[] = Array.from({ length: CLIENTS }, newClient);
   /** Clients whose sessions have ended, but whose commands may be in flight. */
   readonly #former: Client[] = [];
+  /** The results that clients have received, by index. */
+  readonly #results = new Map<number, VersionedResult>();
+  readonly #contradictions: string[] = [];
 
-  machine(): Machine {
-    const inner = new KeyValueMachine();
-    const machine = new SessionMachine<boolean>(inner);
-    this.#machines.set(machine, inner);
+  machine({ clock, version }: Environment): Machine {
+    const replica = new Replica(versionedMachine(version), clock);
+    const machine = new SessionMachine<Outcome>(replica, undefined, clock);
+    this.#replicas.set(machine, replica);
     return machine;
   }
 
+  raise(machine: Machine, version: number): Uint8Array | undefined {
+    const replica = this.#replicaOf(machine);
+    return version > replica.raised ? replica.encodeRaise(version) : undefined;
+  }
+
   digest(machine: Machine): string {
-    return this.#inner.digest(this.#machines.get(machine) as KeyValueMachine);
+    const { raised, state } = this.#replicaOf(machine);
+    const { version, checksum, values, lists } = state;
+    return JSON.stringify([raised, version, checksum, [...values], [...lists]]);
   }
 
   request(random: Random, number: number): SessionRequest {
-    const inner = this.#inner.request(random, number);
-    const { command } = inner;
-    const onEnd: OpenCommand['onEnd'] = (call, end, answer) => inner.onEnd?.(call, end, answer);
+    const inner = this.#inner.draw(random, number);
     const at = random.below(CLIENTS);
     const client = this.#clients[at] as Client;
     const repeated = [...client.open.values()].find(({ isInFlight }) => !isInFlight);
     if (repeated !== undefined && random.chance(0.6)) return this.#attempt(at, client, repeated);
-    if (command === undefined)
-      return { read: (machine) => inner.read?.(this.#machines.get(machine) as KeyValueMachine), onEnd };
+    if (inner.command === undefined) {
+      const onEnd: OpenCommand['onEnd'] = (call, end, answer) => inner.onEnd?.(call, end, answer);
+      return { read: (machine) => inner.read?.(this.#replicaOf(machine).state), onEnd };
+    }
+    const input = decodeCommand(inner.command);
+    const encode = (machine: Machine): Uint8Array => this.#replicaOf(machine).encode(input.type, input);
+    const onEnd: OpenCommand['onEnd'] = (call, end, answer) => {
+      const done = end === null ? undefined : this.#doneOf(answer as Outcome<VersionedResult>);
+      // A command that another version overtook had no effect.
+      if (end === null || done !== undefined) inner.onEnd?.(call, end, done);
+    };
     const isFull = client.isOpening || client.open.size >= MAX_OPEN;
-    if (isFull || random.chance(0.3)) return { command, onEnd, session: true };
+    if (isFull || random.chance(0.3)) return { encode, onEnd, session: true };
     if (client.session === undefined) return this.#open(client);
-    const opened = { command, sequence: (client.sequence += 1), onEnd, call: undefined, isInFlight: true };
+    const opened = { encode, sequence: (client.sequence += 1), onEnd, call: undefined, isInFlight: true };
     client.open.set(opened.sequence, opened);
     return this.#attempt(at, client, opened);
   }
@@ -74,7 +94,26 @@ export class SessionWorkload implements Workload<Machine> {
   anomalies(): readonly string[] {
     for (const { open } of [...this.#clients, ...this.#former])
       for (const { call, onEnd } of open.values()) if (call !== undefined) onEnd(call, null, undefined);
-    return this.#inner.anomalies();
+    const versions = [...this.#results.values()].sort((a, b) => a.index - b.index);
+    const fallen = versions.find(({ version }, i) => version < (versions[i - 1]?.version ?? 0));
+    if (fallen !== undefined) this.#contradictions.push(`version ${fallen.version} ran entry ${fallen.index} too late`);
+    return [...this.#contradictions, ...this.#inner.anomalies()];
+  }
+
+  #replicaOf(machine: Machine): Replica<VersionedState> {
+    return this.#replicas.get(machine) as Replica<VersionedState>;
+  }
+
+  /** Returns whether an applied command took effect; undefined if its version was not in force. */
+  #doneOf(outcome: Outcome<VersionedResult>): boolean | undefined {
+    if ('error' in outcome) {
+      if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) this.#contradictions.push(outcome.error.message);
+      return undefined;
+    }
+    const { index, done } = outcome.result;
+    if (this.#results.has(index)) this.#contradictions.push(`entry ${index} is the result of two commands`);
+    this.#results.set(index, outcome.result);
+    return done;
   }
 
   #open(client: Client): SessionRequest {
@@ -91,11 +130,11 @@ export class SessionWorkload implements Workload<Machine> {
 
   #attempt(at: number, client: Client, open: OpenCommand): SessionRequest {
     open.isInFlight = true;
-    const { sequence, command } = open;
+    const { sequence, encode } = open;
     const [first = sequence] = client.open.keys();
     const session: SessionCall = { session: client.session as number, sequence, settled: first - 1 };
     return {
-      command,
+      encode,
       session,
       onEnd: (call, end, answer) => {
         open.isInFlight = false;

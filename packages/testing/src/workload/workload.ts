@@ -18,11 +18,15 @@ export interface Environment {
   readonly random: () => number;
   /** The world's seed, for choices that must differ between worlds but not between servers. */
   readonly seed: number;
+  /** The newest version of the state machine in the server's program, from 1 to 4. */
+  readonly version: number;
 }
 
 /** A client's request: a command to propose, or a read. */
 export interface Request<Machine, Answer> {
   readonly command?: Uint8Array | undefined;
+  /** Encodes the command on the server that receives the request. Replaces `command`. */
+  encode?(machine: Machine): Uint8Array;
   /**
    * The session of the command: that of the server (true) or of the client, if the machine is a
    * `SessionMachine`. `open` opens a session, whose number is the answer. Default: no session.
@@ -51,6 +55,12 @@ export interface Workload<Machine extends StateMachine = StateMachine> {
   machine(environment: Environment): Machine;
   /** Returns the next request. `number` is different in each call. */
   request(random: Random, number: number): Request<Machine, unknown>;
+  /**
+   * Returns the command that puts a version of the machine in force, or undefined if it is in force
+   * already. If this method exists, servers are upgraded and rolled back, and leaders are asked to
+   * raise the version to the newest one that every member has.
+   */
+  raise?(machine: Machine, version: number): Uint8Array | undefined;
   /** Returns equal strings for equal states, and different strings for different states. */
   digest(machine: Machine): string;
   /** Returns the contradictions found in the answers to clients. Called once, at the end. */

@@ -9,7 +9,7 @@ export interface Counts {
   acknowledged: number;
   /** Number of membership changes that a leader has started. */
   changes: number;
-  /** Number of times that a leader has raised the feature level. */
+  /** Number of times that a leader has raised the feature level or the machine's version. */
   raises: number;
   /** Number of times that a server has received entries that it cannot read. */
   unreadable: number;

@@ -35,9 +35,11 @@ export interface FaultTarget {
   transfer?(to: ServerId | undefined): void;
   /** Asks the server to raise the feature level. */
   raiseLevel?(): void;
+  /** Asks the server to raise the version of the state machine. */
+  raiseVersion?(): void;
   /**
    * Installs another version on the stopped server. The new version reads `by` more feature levels
-   * than the previous one.
+   * than the previous one, or has `by` more versions of the state machine.
    */
   install?(by: number): void;
   /** Sets the length of leases, in milliseconds. */
@@ -124,6 +126,8 @@ export class Faults {
     this.#every('transfers', 6, () => this.#transfer());
     this.#every('levels', 3, () => this.#raise());
     this.#every('levels', 5, () => this.#install(this.#random.chance(0.7) ? 1 : -1));
+    this.#every('versions', 1, () => this.#raiseVersion());
+    this.#every('versions', 6, () => this.#deploy());
     this.#every('bitFlips', 30, () => this.#damage());
     this.#every('restoredCopies', 2, () => copies?.backUp(this.#victim.id));
     this.#every('restoredCopies', 3, () => {
@@ -279,9 +283,23 @@ export class Faults {
     if (this.#random.chance(0.5)) this.#install(-1);
   }
 
+  #raiseVersion(): void {
+    for (const server of this.#world.servers) if (server.leads) server.raiseVersion?.();
+    // The server may be rolled back before it has applied the raised version.
+    if (this.#random.chance(0.1)) this.#install(-1);
+  }
+
+  /** Upgrades all servers one after the other, or rolls them back. */
+  #deploy(): void {
+    const by = this.#random.chance(0.8) ? 1 : -1;
+    for (const server of this.#world.servers)
+      this.#world.schedule.after(this.#random.between(0, 8) * this.#timeout, () => {
+        if (!this.#ended) this.#install(by, server);
+      });
+  }
+
   /** Restarts a server with a newer or older version. */
-  #install(by: number): void {
-    const server = this.#victim;
+  #install(by: number, server = this.#victim): void {
     this.#bringDown(server, 'kill');
     server.install?.(by);
   }

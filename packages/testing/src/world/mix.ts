@@ -110,6 +110,15 @@ const NODE_FAULTS = ['badFrames', 'diskErrors', 'bitFlips', 'clockJumps', 'close
  */
 const LEASE_FAULTS = ['leases', 'suspensions', 'clockSteps', 'leaseAttacks'] as const;
 
+/**
+ * Operations on versions of the state machine, which exist only in the full world and are drawn
+ * separately like `LATER_FAULTS`. They need a `Workload` with the method `raise`.
+ *
+ * - `versions`: servers are upgraded one after the other and rolled back, and leaders are asked to
+ *   raise the version of the state machine
+ */
+const VERSION_OPERATIONS = ['versions'] as const;
+
 /** Faults that are left out of worlds with churn. */
 const DISK_FAULTS: readonly Fault[] = ['wipes', 'fullDisks', 'bitFlips', 'restoredCopies', 'lostMajorities'];
 
@@ -122,6 +131,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   ...DISASTERS,
   ...NODE_FAULTS,
   ...LEASE_FAULTS,
+  ...VERSION_OPERATIONS,
 ];
 
 export type Fault =
@@ -131,7 +141,8 @@ export type Fault =
   | (typeof MISTAKES)[number]
   | (typeof DISASTERS)[number]
   | (typeof NODE_FAULTS)[number]
-  | (typeof LEASE_FAULTS)[number];
+  | (typeof LEASE_FAULTS)[number]
+  | (typeof VERSION_OPERATIONS)[number];
 
 /**
  * The conditions of one world, drawn from its seed: size, timings, limits, workload, and the
@@ -212,8 +223,11 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
     ...drawStrengths(new Random(seed, 'disasters'), DISASTERS, 0.2),
     ...drawStrengths(new Random(seed, 'mix of nodes'), NODE_FAULTS),
     ...drawStrengths(new Random(seed, 'leases'), LEASE_FAULTS, 0.5),
+    ...drawStrengths(new Random(seed, 'versions'), VERSION_OPERATIONS, 0.7),
   ]) as Record<Fault, number>;
-  for (const fault of of === 'rafts' ? [...without, ...DISASTERS, ...NODE_FAULTS] : [...without, ...RAFT_OPERATIONS])
+  for (const fault of of === 'rafts'
+    ? [...without, ...DISASTERS, ...NODE_FAULTS, ...VERSION_OPERATIONS]
+    : [...without, ...RAFT_OPERATIONS])
     strength[fault] = 0;
   if (strength.churn > 0) for (const fault of DISK_FAULTS) strength[fault] = 0;
   if (strength.leases === 0) for (const fault of LEASE_FAULTS) strength[fault] = 0;
@@ -232,7 +246,8 @@ export function drawMix(seed: number, { seconds = 20, without = [] }: MixOptions
       undurableBytes: random.pick([500, 5_000, defaultLimits.undurableBytes]),
       // Tight limits would also reduce the load on slow disks and thereby hide bugs.
       ...(strength.weakMachines > 0 ? drawApplyLimits(new Random(seed, 'applying')) : {}),
-      tailBytes: random.pick([0, 1_000, 10_000, defaultLimits.tailBytes]),
+      // `RaftNode` requires limits of at least 1.
+      tailBytes: Math.max(of === 'nodes' ? 1 : 0, random.pick([0, 1_000, 10_000, defaultLimits.tailBytes])),
     },
     writeEvery: random.pick([10, 30, 80, 200]),
     readEvery: random.pick([30, 100, 400]),

@@ -6,6 +6,7 @@ import { Freshness } from '../freshness.js';
 import type { InvariantChecker } from '../invariant-checker.js';
 import type { Mix } from '../mix.js';
 import { isQuorum, quorumsOverlap } from '../memberships.js';
+import { Versions } from './versions.js';
 import type { LogMemory } from './watched-log.js';
 
 /** The parts of a server that the checks use. */
@@ -42,6 +43,7 @@ export class NodeChecks {
   readonly freshness: Freshness;
   readonly invariants: InvariantChecker;
   readonly #mix: Mix;
+  readonly versions: Versions;
   readonly #ballots: Ballots;
   readonly #servers: () => readonly Observed[];
   readonly #latestTime: LatestTime;
@@ -70,6 +72,7 @@ export class NodeChecks {
     this.counts = before?.counts ?? noCounts();
     this.#ballots = new Ballots(invariants);
     this.freshness = new Freshness(invariants);
+    this.versions = new Versions(invariants);
     const onQuorum: OnQuorum = (_id, index, term) =>
       this.isOnQuorum((id) =>
         servers().some(
@@ -156,6 +159,7 @@ export class NodeChecks {
 
   sent(id: ServerId, { durableTerm }: LogMemory, to: ServerId, message: Message): void {
     this.#ballots.sent(id, to, message, durableTerm);
+    this.versions.sent(id, message);
     if (message.kind === 'proposeReply') this.counts.forwards += message.accepted;
   }
 

@@ -6,6 +6,9 @@ import type { NodeChecks } from './checks.js';
 import type { FaultTarget } from '../faults.js';
 import type { SentFrame } from './transport.js';
 
+/** Advances time by `span`, or until a condition is true. Returns false if it is still false. */
+export type Elapse = (span: number, condition?: () => boolean) => Promise<boolean>;
+
 /** The parts of a full world (a simulation of whole nodes) that its servers use. */
 export interface NodeContext {
   readonly seed: number;

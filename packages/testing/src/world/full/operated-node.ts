@@ -1,30 +1,80 @@
-import type { MembershipStep, RaftNode, ServerId } from '@kontiki/core';
+import { isKontikiError, type MembershipStep, type RaftNode, type ServerId } from '@kontiki/core';
 import type { NodeChecks } from './checks.js';
+import { ignoreViolation, Violation } from '../violation.js';
+import type { Process } from './process.js';
+import { MAX_VERSION } from './versions.js';
 
 /** The calls that operators make on a node. The node may refuse a call. */
 export abstract class OperatedNode {
+  abstract readonly id: ServerId;
+  abstract readonly process: Process | undefined;
+  abstract readonly node: RaftNode | undefined;
   abstract checks: NodeChecks;
+  /** The newest version of the state machine in the server's program. */
+  version = 1;
 
-  protected abstract operate(call: (node: RaftNode) => Promise<void>): void;
+  /** Returns the command that puts a version of the state machine in force, if that is needed. */
+  protected abstract raiseCommand(version: number): Uint8Array | undefined;
 
   change(steps: readonly MembershipStep[], force: boolean): void {
-    this.operate(async ({ members }) => {
+    this.#operate(async ({ members }) => {
       await members.change(steps, { force });
       this.checks.counts.changes += 1;
     });
   }
 
   setLease(leaseMs: number): void {
-    this.operate(async ({ members }) => {
+    this.#operate(async ({ members }) => {
       await members.setLease(leaseMs);
       this.checks.counts.changes += 1;
     });
   }
 
   transfer(to: ServerId | undefined): void {
-    this.operate(async ({ members }) => {
+    this.#operate(async ({ members }) => {
       await members.transferLeadership(to);
       this.checks.counts.transfers += 1;
+    });
+  }
+
+  /** Installs a program with `by` more versions of the state machine. The next start uses it. */
+  install(by: number): void {
+    this.version = Math.min(MAX_VERSION, Math.max(1, this.version + by));
+  }
+
+  /**
+   * Returns whether the node stopped because it lacks a version. It was rolled back, and then
+   * received entries or a snapshot of a later version.
+   */
+  protected lacksVersion(error: Error): boolean {
+    return isKontikiError(error, 'KONTIKI_FORMAT') && this.version < this.checks.versions.highest;
+  }
+
+  /** Raises the version of the state machine to the newest one that every member has. */
+  raiseVersion(): void {
+    this.#operate(async (node) => {
+      const to = node.members.commonBehavior();
+      const command = this.raiseCommand(to);
+      if (command === undefined) return;
+      this.checks.versions.raises(node.status(), to);
+      const { result } = await node.propose(command, { forward: false });
+      // The raise fails if another one came first.
+      if (!(result instanceof Object && 'error' in result)) this.checks.counts.raises += 1;
+    });
+  }
+
+  /** Makes a call that the node may refuse, or that may fail because the node stops. */
+  #operate(call: (node: RaftNode) => Promise<void>): void {
+    const { node } = this;
+    if (node === undefined) return;
+    this.process?.enter(() => {
+      const { invariants } = this.checks;
+      call(node)
+        .catch((error: unknown) => {
+          if (error instanceof Violation) throw error;
+          invariants.check('assertions', isKontikiError(error), () => `${this.id}: ${String(error)}`);
+        })
+        .catch(ignoreViolation);
     });
   }
 }

@@ -11,16 +11,14 @@ import {
 import { Random } from '../../random.js';
 import type { NodeChecks } from './checks.js';
 import type { Clients } from './clients.js';
-import type { NodeContext } from './context.js';
+import type { Elapse, NodeContext } from './context.js';
 import { NodeServer } from './server.js';
+import { MAX_VERSION } from './versions.js';
 
 /** The parts of a world that a recovery uses. */
 interface RecoveryContext extends NodeContext {
   readonly servers: NodeServer[];
 }
-
-/** Advances time by `span`, or until a condition is true. Returns false if it is still false. */
-type Elapse = (span: number, condition?: () => boolean) => Promise<boolean>;
 
 /** The id of the server that joins the recovered cluster. */
 const NEWCOMER = 'h';
@@ -51,6 +49,7 @@ export class Recovery {
       server.unhang();
       server.setFull(false);
       server.retire();
+      server.install(MAX_VERSION);
     }
     await this.#elapse(60_000);
   }
@@ -95,6 +94,7 @@ export class Recovery {
     const { invariants, counts } = checks;
     const survivor = this.#survivor;
     const newcomer = new NodeServer(NEWCOMER, this.#world, new Random(seed, `server ${NEWCOMER}`));
+    newcomer.install(MAX_VERSION);
     servers.push(newcomer);
     for (const server of [survivor, newcomer, ...this.#outdated]) {
       server.isRetired = server.unusable = false;

@@ -88,20 +88,21 @@ export class Requests {
       // A client of sessions may be pausing between two attempts when its node closes.
       if (request.session === undefined) this.#received.add(onCrash);
       const failed = (error: unknown): void => end(outcomeOf(error));
+      const given = request.encode?.(machine.inner) ?? request.command;
       if (request.session === 'open') {
         const { timeout } = options;
         this.#sessionsOf(node, process)
           .openSession({ timeout })
           .then((answer) => end({ kind: 'opened', answer }), failed);
-      } else if (request.command !== undefined) {
-        // Callers may reuse their memory as soon as `propose` returns.
-        const command = request.command.slice();
+      } else if (given !== undefined) {
         const { session } = request;
-        const given = session === true ? options : { ...options, session };
+        // Callers may reuse their memory as soon as `propose` returns.
+        const command = given.slice();
+        const inSession = session === true ? options : { ...options, session };
         const proposed =
           session === undefined
             ? node.propose(command, options)
-            : this.#sessionsOf(node, process).propose(command, given);
+            : this.#sessionsOf(node, process).propose(command, inSession);
         command.fill(0xa5);
         proposed.then(({ index, term, result }) => end({ kind: 'done', index, term, answer: result }), failed);
       } else {

@@ -1,5 +1,4 @@
 import {
-  isKontikiError,
   RaftNode,
   type Clock,
   type LogState,
@@ -26,6 +25,7 @@ import { Requests, type RequestOptions } from './requests.js';
 import { SimulatedTransport, type SentFrame } from './transport.js';
 import { LogMemory, WatchedLog } from './watched-log.js';
 import { isUnusable } from './unusable.js';
+import { MAX_VERSION } from './versions.js';
 import { WatchedMachine } from './watched-machine.js';
 
 /**
@@ -99,7 +99,7 @@ export class NodeServer extends OperatedNode implements FaultTarget {
     const { lateTimers, slowLoops } = mix.strength;
     const random = this.#random;
     this.life += 1;
-    trace?.(`${this.id} starts`);
+    trace?.(`${this.id} starts with version ${this.version}`);
     const process = new Process(
       schedule,
       {
@@ -118,7 +118,8 @@ export class NodeServer extends OperatedNode implements FaultTarget {
 
   /** Returns the environment for a process's stores and machine. */
   environment(clock: Clock): Environment {
-    return { id: this.id, folder: this.disk.folder, clock, random: this.#random.next, seed: this.#world.seed };
+    const { id, disk, version } = this;
+    return { id, folder: disk.folder, clock, random: this.#random.next, seed: this.#world.seed, version };
   }
 
   async #open(process: Process): Promise<void> {
@@ -250,11 +251,14 @@ export class NodeServer extends OperatedNode implements FaultTarget {
     if (error instanceof Violation) return;
     const { checks } = this;
     const { schedule, trace } = this.#world;
+    const lacksVersion = this.lacksVersion(error);
     // A node may stop because of an injected error, or if it reports injected damage or loss of data.
-    checks.stopped(this.id, (this.lost && isUnusable(error)) || this.#disks.injected(error), error);
+    const excused = lacksVersion || (this.lost && isUnusable(error)) || this.#disks.injected(error);
+    checks.stopped(this.id, excused, error);
     checks.counts.stops += 1;
     trace?.(`${this.id} stopped: ${error.message}`);
-    if (this.lost && isUnusable(error)) this.unusable = true;
+    if (lacksVersion) this.install(MAX_VERSION);
+    else if (this.lost && isUnusable(error)) this.unusable = true;
     this.crash('kill');
     schedule.after(this.#random.between(10, 1_000), () => this.start());
   }
@@ -295,15 +299,8 @@ export class NodeServer extends OperatedNode implements FaultTarget {
     );
   }
 
-  /** Makes a call that the node may refuse, or that may fail because the node stops. */
-  protected operate(call: (node: RaftNode) => Promise<void>): void {
-    const { node } = this;
-    if (node === undefined) return;
-    this.process?.enter(() => {
-      call(node).catch((error: unknown) => {
-        this.checks.invariants.check('assertions', isKontikiError(error), () => `${this.id}: ${String(error)}`);
-      });
-    });
+  protected raiseCommand(version: number): Uint8Array | undefined {
+    return this.machine && this.#world.workload.raise?.(this.machine.inner, version);
   }
 
   get membership(): Membership | undefined {

@@ -28,6 +28,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
   readonly restore?: (chunks: AsyncIterable<Uint8Array>, at: RestorePoint) => Promise<void>;
   readonly blocksApply: boolean;
   readonly version: number;
+  readonly behavior: number | undefined;
   readonly #watcher: MachineWatcher;
   readonly #delay: (commands: number) => Promise<void> | undefined;
 
@@ -41,6 +42,7 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     this.#delay = delay;
     this.blocksApply = inner.blocksApply ?? false;
     this.version = inner.version ?? 0;
+    this.behavior = inner.behavior;
     if (inner.open !== undefined) this.open = async (owner) => (this.through = (await inner.open?.(owner)) ?? 0);
     if (inner.snapshot !== undefined) {
       this.snapshot = () => {

@@ -15,10 +15,12 @@ import { Schedule } from '../schedule.js';
 import { INVARIANTS, NODE_INVARIANTS, Violation } from '../violation.js';
 import { NodeChecks } from './checks.js';
 import { Clients } from './clients.js';
+import type { Elapse } from './context.js';
 import { slowestBatchMs } from './machine-speed.js';
 import { Recovery } from './recovery.js';
 import { NodeServer } from './server.js';
 import type { SentFrame } from './transport.js';
+import { Upgrade } from './upgrade.js';
 
 export interface FullWorldOptions extends WorldOptions {
   /** Creates the log store for one process of a server, in the environment's folder. */
@@ -52,11 +54,11 @@ class World {
   constructor(seed: number, options: FullWorldOptions) {
     const { trace, invariants = [...INVARIANTS, ...NODE_INVARIANTS] } = options;
     this.seed = seed;
-    const mix = drawMix(seed, options, 'nodes');
-    // `RaftNode` requires limits of at least 1.
-    this.mix = { ...mix, limits: { ...mix.limits, tailBytes: Math.max(1, mix.limits.tailBytes) } };
     this.#makeWorkload = options.workload ?? ((): Workload => defaultWorkload(seed));
     this.workload = this.#makeWorkload();
+    const without =
+      this.workload.raise === undefined ? [...(options.without ?? []), 'versions' as const] : options.without;
+    this.mix = drawMix(seed, { ...options, without }, 'nodes');
     this.makeLog = options.log;
     this.makeSnapshots = options.snapshots;
     this.trace = trace && ((text): void => trace(this.schedule.now, text));
@@ -244,20 +246,15 @@ class World {
     this.healed = true;
     this.#faults.end();
     this.network.heal();
-    const recovery = new Recovery(this, new Random(this.seed, 'recovery'), (span, condition) =>
-      this.#elapse(span, condition),
-    );
+    const recovery = new Recovery(this, new Random(this.seed, 'recovery'), this.#elapse);
     await recovery.stopAll();
     this.#checkAnswers();
     this.checks = await recovery.recover();
     this.workload = this.#makeWorkload();
     // Continue with new keys, because the loss of entries may have changed the keys of earlier
     // requests.
-    this.#clients = new Clients(
-      this,
-      new Random(this.seed, 'clients after the recovery'),
-      this.#clients.requests + 100,
-    );
+    const random = new Random(this.seed, 'clients after the recovery');
+    this.#clients = new Clients(this, random, this.#clients.requests + 100);
     await recovery.serve(this.#clients);
   }
 
@@ -276,10 +273,12 @@ class World {
     this.healed = true;
     this.#faults.end();
     this.network.heal();
+    const upgrade = this.mix.strength.versions > 0 ? new Upgrade(this, this.#elapse) : undefined;
     for (const server of this.servers) {
       server.unhang();
       server.resume();
       server.setFull(false);
+      upgrade?.install(server);
       server.start();
     }
     const { invariants, counts } = this.checks;
@@ -294,6 +293,7 @@ class World {
     invariants.check('recovers', wrote, () => `no acknowledged write within ${longer} ms after a leader was elected`);
     this.#clients.end();
     if (this.mix.strength.churn > 0) await this.#stopRemoved(longer);
+    await upgrade?.raise();
     const agree = await this.#elapse(60_000, () => this.#agree);
     invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
     for (const { id, machine } of this.#participants) {
@@ -359,7 +359,7 @@ class World {
    * Advances time by `span`, or until a condition is true. Returns false if the condition is still
    * false at the end. Awaits all promises that can settle after each event.
    */
-  async #elapse(span: number, condition?: () => boolean): Promise<boolean> {
+  readonly #elapse: Elapse = async (span, condition) => {
     const until = this.schedule.now + span;
     await this.#settle();
     while (condition?.() !== true) {
@@ -367,7 +367,7 @@ class World {
       await this.#settle();
     }
     return true;
-  }
+  };
 
   async #settle(): Promise<void> {
     await drainPromises();
