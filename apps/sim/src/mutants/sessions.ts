@@ -17,6 +17,7 @@ export const mutants: readonly Mutant[] = [
     file: 'machine/sessions/session-table.ts',
     find: 'const isValid = sequence > settled && sequence <= settled + MAX_UNSETTLED;',
     replace: 'const isValid = sequence <= settled + MAX_UNSETTLED;',
+    rare: { why: 'an attempt rarely arrives after its command is settled', test: MACHINE },
   },
   {
     name: 'a snapshot does not contain the sessions',
