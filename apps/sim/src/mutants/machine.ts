@@ -40,8 +40,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a restored snapshot keeps the version of the server',
     file: 'machine/replica.ts',
-    find: 'this.#raised = behavior;\n  }\n\n  #begin',
-    replace: 'this.#raised ??= behavior;\n  }\n\n  #begin',
+    find: 'this.#raised = behavior;\n  }\n\n  /**',
+    replace: 'this.#raised ??= behavior;\n  }\n\n  /**',
   },
   {
     name: 'a raise does not migrate the state',

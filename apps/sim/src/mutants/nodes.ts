@@ -29,7 +29,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a proposal keeps the memory of its caller',
     file: 'node/raft-node.ts',
-    find: 'command = this.#copies.copy(data);',
+    find: 'command = this.#pool.copy(data);',
     replace: 'command = data;',
   },
   {

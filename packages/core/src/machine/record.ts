@@ -1,3 +1,4 @@
+import { BytePool } from '../wire/byte-pool.js';
 import { protocolError, Reader, textLength, Writer } from '../wire/index.js';
 
 /** A command of a defined state machine, proposed for the version in force. */
@@ -28,12 +29,15 @@ const KIND = { command: 0xc0, raise: 0xc1 } as const;
 /** Maximum size of a command's name in bytes. */
 export const MAX_NAME_BYTES = 255;
 
+const pool = new BytePool();
+
 /**
  * Encodes a command: kind (1 byte), version (4), name, a flag for the input (1), and the input. The
  * command follows `room` free bytes.
  */
 export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kind'>, room = 0): Uint8Array {
-  const writer = new Writer(room + 6 + textLength(name) + (input?.length ?? 0));
+  const length = room + 6 + textLength(name) + (input?.length ?? 0);
+  const writer = new Writer(length, pool.allocate(length));
   writer.skip(room);
   writer.u8(KIND.command);
   writer.u32(version);

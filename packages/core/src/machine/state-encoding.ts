@@ -47,6 +47,7 @@ export async function* encodeState(state: unknown, clock: Pick<Clock, 'now' | 'd
  */
 export function encodePlain(value: unknown): string {
   // Most results are primitives. They need no stack.
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return `[${value as number}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify([primitive(value, [])]);
   return [...linesOf(value)].map((line) => JSON.stringify(line)).join('\n');
 }

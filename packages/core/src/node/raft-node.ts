@@ -7,6 +7,7 @@ import type { SnapshotInfo } from '../ports/snapshot-store.js';
 import type { Transport } from '../ports/transport.js';
 import { RawNode } from '../protocol/raw-node.js';
 import { defaultLimits, defaultTimings, type Timings } from '../protocol/settings.js';
+import { BytePool } from '../wire/byte-pool.js';
 import { checkedMachine } from './apply/checked-machine.js';
 import { AddressBook } from './address-book.js';
 import { Call, Calls, type CallOptions } from './calls/calls.js';
@@ -14,7 +15,6 @@ import { limited, limitedAlone, refuseOptions } from './calls/limited.js';
 import { checkProposal, proposeOptions, type Applied, type ProposeOptions } from './calls/proposal.js';
 import { whileLeader, whileLeaderOptions, type NodeParts, type WhileLeaderOptions } from './calls/leadership.js';
 import { readOptions, refuseRead, type Read, type ReadOptions } from './calls/read-queue.js';
-import { CommandCopies } from './command-copies.js';
 import { Emitter, type ListenerOptions } from './events/emitter.js';
 import { eventNames, type NodeEvents } from './events/events.js';
 import type { Committed, FeedOptions } from './events/feed.js';
@@ -24,7 +24,7 @@ import { Ending } from './ending.js';
 import { closeOptions, type CloseOptions } from './hand-over.js';
 import { NodeIdentity } from './identity.js';
 import { Loop } from './loop.js';
-import { checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
+import { badOption, checkOptions, checkTimings, DEFAULT_TIMEOUT, type NodeOptions } from './options.js';
 import type { AlignedStores } from './start/align-stores.js';
 import { drawNumber } from './start/count-start.js';
 import { checkAddresses } from './start/check-addresses.js';
@@ -45,7 +45,8 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
-  readonly #copies = new CommandCopies();
+  /** The memory of proposed commands, which are copied so that callers may reuse their own memory. */
+  readonly #pool = new BytePool();
   readonly #events: Emitter<NodeEvents>;
   readonly #timeout: number;
   readonly #maxCommandBytes: number;
@@ -149,9 +150,10 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
     if (refused !== undefined) return Promise.reject(refused);
     let command: Uint8Array;
     try {
-      command = this.#copies.copy(data);
-    } catch (error) {
-      return Promise.reject(error as Error);
+      command = this.#pool.copy(data);
+    } catch {
+      const text = 'The memory of this command was transferred. Propose a command before you transfer it.';
+      return Promise.reject(badOption(text));
     }
     const call = this.#calls.open<Applied<Result>>(options.timeout ?? this.#timeout, options.signal);
     this.#loop.proposals.queue(command, options.forward ?? true, call);

@@ -1,3 +1,5 @@
+import { BytePool } from './byte-pool.js';
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -7,9 +9,20 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 const SHORT = 32;
 
+/** Memory in which texts are encoded before their length in bytes is known. */
+const scratch = new Uint8Array(4 * 1024);
+const pool = new BytePool();
+
+function encodeLong(text: string): Uint8Array {
+  // A character has at most three bytes per UTF-16 unit.
+  if (3 * text.length > scratch.length) return encoder.encode(text);
+  const { written } = encoder.encodeInto(text, scratch);
+  return pool.copy(scratch.subarray(0, written));
+}
+
 /** Returns the UTF-8 encoding of a string. */
 export function encodeUtf8(text: string): Uint8Array {
-  if (text.length > SHORT) return encoder.encode(text);
+  if (text.length > SHORT) return encodeLong(text);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);

@@ -21,12 +21,12 @@ function digitAt(digits: string, at: number): number {
  */
 export class Writer {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(length: number, memory?: Uint8Array) {
-    this.bytes = memory !== undefined && memory.length >= length ? memory.subarray(0, length) : new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer, this.bytes.byteOffset, length);
+    if (memory?.length === length) this.bytes = memory;
+    else
+      this.bytes = memory !== undefined && memory.length > length ? memory.subarray(0, length) : new Uint8Array(length);
   }
 
   get at(): number {
@@ -34,25 +34,26 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#at, value);
+    this.bytes[this.#at] = value;
     this.#at += 1;
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#at, value, true);
+    this.bytes[this.#at] = value;
+    this.bytes[this.#at + 1] = value >>> 8;
     this.#at += 2;
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#at, value, true);
+    this.u32At(this.#at, value);
     this.#at += 4;
   }
 
   /** Writes a safe integer of at least 0, in eight bytes. */
   u53(value: number): void {
     invariant(Number.isSafeInteger(value) && value >= 0, () => `${value} is not an unsigned safe integer`);
-    this.#view.setUint32(this.#at, value % 0x1_0000_0000, true);
-    this.#view.setUint32(this.#at + 4, Math.floor(value / 0x1_0000_0000), true);
+    this.u32At(this.#at, value % 0x1_0000_0000);
+    this.u32At(this.#at + 4, Math.floor(value / 0x1_0000_0000));
     this.#at += 8;
   }
 
@@ -81,6 +82,10 @@ export class Writer {
 
   /** Overwrites the 32-bit number at an earlier offset. */
   u32At(at: number, value: number): void {
-    this.#view.setUint32(at, value, true);
+    // Most records are small, so creating a DataView would cost more than it saves.
+    this.bytes[at] = value;
+    this.bytes[at + 1] = value >>> 8;
+    this.bytes[at + 2] = value >>> 16;
+    this.bytes[at + 3] = value >>> 24;
   }
 }

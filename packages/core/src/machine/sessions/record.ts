@@ -83,7 +83,7 @@ export function encodeOpen({ session, limits }: Omit<OpenRecord, 'kind'>): Uint8
  * `record` has `CALL_HEAD` free bytes for the head, and then the command.
  */
 export function writeCallHead(record: Uint8Array, session: number, sequence: number, settled: number): void {
-  const writer = new Writer(CALL_HEAD, record);
+  const writer = new Writer(record.length, record);
   writer.u8(KIND.call);
   writer.u53(session);
   writer.u53(sequence);

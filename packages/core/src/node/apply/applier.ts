@@ -8,7 +8,7 @@ import type { StateMachine } from '../../ports/state-machine.js';
 import { readEntries } from '../read-entries.js';
 import { isThenable } from '../thenable.js';
 import { SLICE_MS } from '../time-slice.js';
-import { CommandCopies } from '../command-copies.js';
+import { BytePool } from '../../wire/byte-pool.js';
 import { BatchSize } from './batch-size.js';
 import { faultOf } from './result-fault.js';
 
@@ -52,7 +52,7 @@ export class Applier<Result> {
   #busy = false;
   #isChangingState = false;
   readonly #batchSize = new BatchSize();
-  readonly #copies = new CommandCopies();
+  readonly #pool = new BytePool();
   /** Whether a time slice has ended and the next slice is scheduled. */
   #yielding = false;
   #closed = false;
@@ -242,7 +242,7 @@ export class Applier<Result> {
     for (const entry of entries) {
       if (entry.kind !== 'command') continue;
       const { kind, index, term, time, data } = entry;
-      commands.push({ kind, index, term, time, data: this.#copies.copy(data) });
+      commands.push({ kind, index, term, time, data: this.#pool.copy(data) });
     }
     return commands;
   }

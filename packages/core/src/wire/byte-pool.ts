@@ -1,0 +1,32 @@
+/** Size in bytes of a block of memory that small arrays share. */
+const BLOCK_BYTES = 64 * 1024;
+/** Maximum size in bytes of an array in a shared block. */
+const SHARED_BYTES = 4 * 1024;
+
+/**
+ * Allocates arrays of bytes. Small arrays share blocks, because an allocation of its own costs several
+ * times as much as encoding a small command. A small array that is kept keeps its block in memory.
+ */
+export class BytePool {
+  #block = new Uint8Array(0);
+  #used = 0;
+
+  /** Returns an array of zeros. */
+  allocate(length: number): Uint8Array {
+    if (length > SHARED_BYTES) return new Uint8Array(length);
+    if (this.#block.length - this.#used < length) {
+      this.#block = new Uint8Array(BLOCK_BYTES);
+      this.#used = 0;
+    }
+    const at = this.#used;
+    this.#used += length;
+    return new Uint8Array(this.#block.buffer, at, length);
+  }
+
+  /** Returns a copy of an array. Throws a TypeError if its memory was transferred to another thread. */
+  copy(data: Uint8Array): Uint8Array {
+    const copy = this.allocate(data.length);
+    copy.set(data);
+    return copy;
+  }
+}
