@@ -28,6 +28,8 @@ export interface Counts {
    * fast world.
    */
   unknown: number;
+  /** Number of membership calls that a server has delegated to the leader. */
+  delegations: number;
   /** Number of failed disk operations. */
   diskErrors: number;
   /** Number of lost or damaged disks. */
@@ -64,6 +66,7 @@ export function noCounts(): Counts {
     leaseReads: 0,
     lostWrites: 0,
     unknown: 0,
+    delegations: 0,
     diskErrors: 0,
     lostDisks: 0,
     badFrames: 0,

@@ -161,6 +161,7 @@ export class NodeChecks {
     this.#ballots.sent(id, to, message, durableTerm);
     this.versions.sent(id, message);
     if (message.kind === 'proposeReply') this.counts.forwards += message.accepted;
+    if (message.kind === 'delegate') this.counts.delegations += 1;
   }
 
   /** Called with a node's current status. */

@@ -4,6 +4,7 @@ import type { Mix } from '../mix.js';
 import type { Schedule } from '../schedule.js';
 import type { NodeChecks } from './checks.js';
 import type { FaultTarget } from '../faults.js';
+import type { OperatedNode } from './operated-node.js';
 import type { SentFrame } from './transport.js';
 
 /** Advances time by `span`, or until a condition is true. Returns false if it is still false. */
@@ -17,6 +18,7 @@ export interface NodeContext {
   readonly mix: Mix;
   readonly checks: NodeChecks;
   readonly workload: Workload;
+  readonly servers: readonly OperatedNode[];
   readonly makeLog: (environment: Environment) => LogStore;
   readonly makeSnapshots: ((environment: Environment) => SnapshotStore) | undefined;
   readonly trace: ((text: string) => void) | undefined;

@@ -13,25 +13,28 @@ export abstract class OperatedNode {
   /** The newest version of the state machine in the server's program. */
   version = 1;
 
+  /** All servers of the world. */
+  protected abstract get servers(): readonly OperatedNode[];
+
   /** Returns the command that puts a version of the state machine in force, if that is needed. */
   protected abstract raiseCommand(version: number): Uint8Array | undefined;
 
   change(steps: readonly MembershipStep[], force: boolean): void {
-    this.#operate(async ({ members }) => {
+    this.#onAny(async ({ members }) => {
       await members.change(steps, { force });
       this.checks.counts.changes += 1;
     });
   }
 
   setLease(leaseMs: number): void {
-    this.#operate(async ({ members }) => {
+    this.#onAny(async ({ members }) => {
       await members.setLease(leaseMs);
       this.checks.counts.changes += 1;
     });
   }
 
   transfer(to: ServerId | undefined): void {
-    this.#operate(async ({ members }) => {
+    this.#onAny(async ({ members }) => {
       await members.transferLeadership(to);
       this.checks.counts.transfers += 1;
     });
@@ -61,6 +64,17 @@ export abstract class OperatedNode {
       // The raise fails if another one came first.
       if (!(result instanceof Object && 'error' in result)) this.checks.counts.raises += 1;
     });
+  }
+
+  /** Makes a call for this leader on any running member of its cluster, which delegates it. */
+  #onAny(call: (node: RaftNode) => Promise<void>): void {
+    const { checks, node: leader } = this;
+    const { counts } = checks;
+    const members = leader?.status().membership?.servers;
+    const running = this.servers.filter(
+      ({ id, node, checks: epoch }) => node !== undefined && epoch === checks && members?.has(id) === true,
+    );
+    (running[(counts.changes + counts.transfers) % running.length] ?? this).#operate(call);
   }
 
   /** Makes a call that the node may refuse, or that may fail because the node stops. */

@@ -299,6 +299,10 @@ export class NodeServer extends OperatedNode implements FaultTarget {
     );
   }
 
+  protected get servers(): readonly OperatedNode[] {
+    return this.#world.servers;
+  }
+
   protected raiseCommand(version: number): Uint8Array | undefined {
     return this.machine && this.#world.workload.raise?.(this.machine.inner, version);
   }

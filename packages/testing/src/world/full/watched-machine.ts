@@ -58,6 +58,10 @@ export class WatchedMachine<Machine extends StateMachine> implements StateMachin
     };
   }
 
+  get nextExpiry(): number | undefined {
+    return this.inner.nextExpiry;
+  }
+
   apply(batch: ApplyBatch): readonly unknown[] | Promise<readonly unknown[]> {
     const delay = this.#delay(batch.entries.length);
     return delay === undefined ? this.#apply(batch) : delay.then(() => this.#apply(batch));
