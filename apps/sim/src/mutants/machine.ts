@@ -143,7 +143,6 @@ export const mutants: readonly Mutant[] = [
     file: 'machine/replica.ts',
     find: '?.expiry?.expire(this.#state, next)',
     replace: '?.expiry?.expire(this.#state, time)',
-    rare: found(EXPIRY),
   },
   {
     name: 'a state with sessions does not expire while the cluster is idle',
