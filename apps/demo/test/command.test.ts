@@ -1,4 +1,4 @@
-// Shows that the commands in logs stay readable. Golden bytes fix their encoding.
+// Shows that commands in existing logs stay readable. The encoding must match golden bytes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeCommand, encodeCommand, MAX_COMMAND, type Condition, type KvCommand } from '../src/kv/command.js';
@@ -68,7 +68,7 @@ const command: fc.Arbitrary<KvCommand> = fc.oneof(
 );
 
 describe('commands', () => {
-  it.each(golden)('a %s has the same bytes as ever', (_, digits, value) => {
+  it.each(golden)('the encoding of a %s matches its golden bytes', (_, digits, value) => {
     expect(hex(encodeCommand(value))).toBe(digits);
     expect(decodeCommand(bytesOf(digits))).toEqual(value);
   });

@@ -5,10 +5,8 @@ import type { ClusterFile } from '../src/cluster/cluster-file.js';
 import type { DemoCluster, Program } from './cluster.js';
 
 /**
- * Proxies between the nodes of a cluster, one per dialing node and dialed node. They can drop all
- * bytes from one node to another. Clients reach the nodes directly.
- *
- * Each node has its own folder with a `cluster.json`, which names the proxies as ports of its peers.
+ * Each node has its own folder with a `cluster.json`, which has the ports of the proxies instead
+ * of the ports of the peers.
  */
 export class PeerLinks {
   readonly #cluster: DemoCluster;
@@ -19,7 +17,7 @@ export class PeerLinks {
     this.#cluster = cluster;
   }
 
-  /** Starts the proxies. The cluster must exist, and its nodes must not run. */
+  /** Starts the proxies. The cluster must exist, and its nodes must not be running. */
   async start(): Promise<void> {
     const { data, ids } = this.#cluster;
     const file = JSON.parse(readFileSync(join(data, 'cluster.json'), 'utf8')) as ClusterFile;

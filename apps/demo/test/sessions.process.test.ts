@@ -1,5 +1,5 @@
 // Shows that clients with sessions get an outcome for each command, and that each command is applied
-// once, while nodes of real processes are killed, suspended and cut off from their peers.
+// once, while real node processes are killed, suspended and cut off from their peers.
 // `SESSIONS_SECONDS` sets the duration.
 import { checkHistory, Random, register } from '@kontiki/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';

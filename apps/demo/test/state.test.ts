@@ -134,7 +134,7 @@ describe('snapshots of KvMachine', () => {
     expect(machine.nextExpiry).toBe(expiry);
   });
 
-  it('a snapshot has the same bytes as ever', async () => {
+  it('the encoding of a snapshot matches its golden bytes', async () => {
     const [[, [version, hex]], machine] = [golden, new KvMachine()];
     expect([machine.version, NEWEST]).toEqual([Number(version), { version: machine.version }]);
     await machine.restore(stream([new Uint8Array(Buffer.from(hex, 'hex'))]), NEWEST);

@@ -1,4 +1,5 @@
-// Shows what transactions do, and what clients see of them. The node runs on a virtual clock.
+// Shows how transactions take effect and how a node responds to them. The node runs on a virtual
+// clock.
 import { expect, it } from 'vitest';
 import { MAX_TRANSACTION_BODY } from '../src/http/transaction-body.js';
 import { MAX_OPERATIONS } from '../src/kv/transaction.js';
@@ -130,9 +131,13 @@ it('a node refuses an invalid transaction, and names the invalid part', async ()
         ],
       },
       'TRANSACTION',
-      'compare must have each key once, but has "a" twice',
+      'compare must name each key at most once, but names "a" twice',
     ],
-    [{ success: [put('a'), { delete: 'a' }] }, 'TRANSACTION', 'success must have each key once, but has "a" twice'],
+    [
+      { success: [put('a'), { delete: 'a' }] },
+      'TRANSACTION',
+      'success must name each key at most once, but names "a" twice',
+    ],
     [{ success: [put('a'), {}] }, 'KEY', 'success[1].put must be a key'],
     [{ success: [put('')] }, 'KEY', 'success[0].put must be a key'],
     [{ success: [put('ä'.repeat(MAX_KEY / 2 + 1))] }, 'KEY', 'success[0].put must be a key'],

@@ -1,9 +1,9 @@
-// Shows what clients see of keys with a time to live. The node runs on a virtual clock.
+// Shows how the HTTP interface treats keys with a time to live. The node runs on a virtual clock.
 import { expect, it } from 'vitest';
 import { MAX_TTL } from '../src/kv/write.js';
 import { VirtualNode } from './virtual-node.js';
 
-it('GET says how long a key will still live, and 404 once it has expired', async () => {
+it('GET returns the remaining ttl of a key, and 404 once the key has expired', async () => {
   const node = await VirtualNode.start();
   expect((await node.request('PUT', '/kv/a?ttl=500', 'x')).status).toBe(204);
   const read = async (): Promise<unknown> => {
@@ -21,7 +21,7 @@ it('GET says how long a key will still live, and 404 once it has expired', async
   expect(await read()).toEqual([404, null]);
 });
 
-it('a list says how long each key will still live, and omits expired keys', async () => {
+it('a list contains the remaining ttl of each key, and omits expired keys', async () => {
   const node = await VirtualNode.start();
   for (const path of ['/kv/a?ttl=500', '/kv/b?ttl=900', '/kv/c']) await node.request('PUT', path, 'x');
   const list = async (): Promise<unknown> => {

@@ -1,5 +1,5 @@
-// Shows when keys with a time to live expire, on the state machine alone. Its only clock is the log
-// time of entries and batches.
+// Shows when keys with a time to live expire. The state machine runs without a node. Its only
+// clock is the log time of entries and batches.
 import { Readable } from 'node:stream';
 import type { CommandEntry } from '@kontiki/core';
 import fc from 'fast-check';
@@ -27,7 +27,9 @@ class Server {
   readonly machine = new KvMachine();
   #index = 0;
 
-  /** Applies commands at a log time, in one batch. Undefined stands for entries without a log time. */
+  /**
+   * Applies commands at a log time, in one batch. Undefined stands for entries without a log time.
+   */
   apply(time: number | undefined, ...commands: KvCommand[]): KvResult[] {
     const entries = commands.map((command): CommandEntry => {
       this.#index += 1;
@@ -130,7 +132,7 @@ describe('keys with a time to live', () => {
     expect([server.keys, server.machine.nextExpiry]).toEqual([['b', 'd'], undefined]);
   });
 
-  it('a snapshot that is being read keeps the keys that expire meanwhile', async () => {
+  it('a snapshot keeps the keys that expire while it is being read', async () => {
     const server = new Server();
     server.apply(1_000, ...Array.from({ length: 5_000 }, (_, i) => put(`key ${i}`, 500)));
     const contentOf = (machine: KvMachine): unknown =>
@@ -146,7 +148,7 @@ describe('keys with a time to live', () => {
     expect(server.keys).toEqual([]);
   });
 
-  it('keys that expire all at once are absent, and are removed in several steps', async () => {
+  it('keys that expire at the same time are absent at once and removed in steps', async () => {
     const [server, other] = [new Server(), new Server()];
     const commands = Array.from({ length: 2_500 }, (_, i) => put(`key ${i}`, 500));
     for (const each of [server, other]) each.apply(1_000, ...commands);

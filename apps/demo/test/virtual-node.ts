@@ -1,5 +1,5 @@
-// A cluster of one node on a virtual clock, and its HTTP interface on a real port. Log time advances
-// only when a test says so.
+// A cluster of one node on a virtual clock, and its HTTP interface on a real port. Log time
+// advances only when a test calls `elapse`.
 import {
   bootstrap,
   membershipOf,
@@ -64,12 +64,12 @@ export class VirtualNode {
     return started;
   }
 
-  /** Advances the clock, which is log time from the next entry on. */
+  /** Advances the clock. Log time follows with the next entry. */
   elapse(ms: number): Promise<void> {
     return this.#clock.elapse(ms);
   }
 
-  /** Lets the node work until a promise settles. Its clock stands still. */
+  /** Runs the node until a promise settles, without advancing its clock. */
   async during<T>(promise: Promise<T>): Promise<T> {
     let isSettled = false;
     const end = (): void => void (isSettled = true);
@@ -91,7 +91,7 @@ export class VirtualNode {
   }
 }
 
-/** Writes the first entry of a log by a version that knew only a lower feature level. */
+/** Writes the first entry of a log, like a program that supports only a lower feature level. */
 async function startAtLevel(log: MemoryLog, level: number): Promise<void> {
   const life = { id: 1, starts: 1 };
   const { servers, ...lists } = membershipOf([['a', { address: 'memory:a', metadata: '' }]]);

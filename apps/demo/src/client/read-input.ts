@@ -1,8 +1,8 @@
 import { CliError } from '../cli.js';
 
 /**
- * Reads all bytes of an input. Rejects if there are more than `limit`: a node refuses them early and
- * closes the connection, so that to the client the outcome would seem unknown.
+ * Reads all bytes of an input. Rejects if the input has more than `limit` bytes. A node that
+ * receives more closes the connection early, so the client could not know the outcome.
  */
 export async function readInput(
   name: string,

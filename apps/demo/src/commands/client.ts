@@ -6,7 +6,7 @@ import { reportWaiting } from '../client/waiting.js';
 import { MAX_TTL, MAX_VALUE } from '../kv/write.js';
 import { nodesFlags, nodesHelp, nodesOf, type Nodes } from './nodes.js';
 
-/** The help on the flags that all commands of the client have. */
+/** Help text for the flags that all client commands accept. */
 export const clientHelp = `${nodesHelp}  --timeout MS      time limit in milliseconds, including retries (default 10000)
   --help            print this text
 `;
@@ -46,7 +46,7 @@ Exit codes: 0 success, 1 no node answered, 2 invalid command line.
 `,
 };
 
-/** The flags that all commands of the client have. */
+/** The flags that all client commands accept. */
 export const clientFlags = { ...nodesFlags, timeout: { type: 'string' } } as const;
 
 const flags = {

@@ -18,7 +18,7 @@ Example of a transaction:
 A comparison holds if the key is at the revision, or does not exist if the revision is null. Values
 are in base64. With a ttl, the key expires after this number of milliseconds.
 
-Prints the revision, and per operation written, deleted or absent, as JSON.
+Prints the revision and the result of each operation (written, deleted or absent) as JSON.
 ${exitCodes}`;
 
 export async function txnCommand(args: string[]): Promise<number> {

@@ -259,8 +259,8 @@ function ttlOf(query: URLSearchParams): number | undefined {
 }
 
 /**
- * Returns the milliseconds that an item will still live. Undefined if it does not exist or is
- * permanent.
+ * Returns the remaining time to live of an item in milliseconds. Undefined if the item does not
+ * exist or is permanent.
  */
 function ttlAt(time: number, item: Item | undefined): number | undefined {
   return item?.expiry === undefined ? undefined : item.expiry - time;

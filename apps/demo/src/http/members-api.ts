@@ -56,7 +56,9 @@ export class MembersApi {
   readonly #node: RaftNode;
   readonly #forward: boolean;
 
-  /** `forward` determines whether a follower passes changes to the leader, or redirects the client. */
+  /**
+   * `forward` determines whether a follower delegates changes to the leader or redirects clients.
+   */
   constructor(node: RaftNode, forward: boolean) {
     this.#node = node;
     this.#forward = forward;

@@ -22,7 +22,7 @@ export function sendResult(response: ServerResponse, command: KvCommand, result:
       throw new HttpError(
         409,
         'LEVEL',
-        'Nothing was written: a key with a time to live needs feature level 2, and the cluster has a lower one. Upgrade all nodes, raise the level with `kontiki-demo member raise`, and try again.',
+        'A key with a time to live needs feature level 2, but the cluster has a lower level. Nothing was written. Upgrade all nodes, raise the level with `kontiki-demo member raise`, and try again.',
       );
     case 'committed':
       return sendJson(response, 200, { revision: result.revision, results: result.effects });
@@ -37,7 +37,10 @@ function sendConflict(response: ServerResponse, revision: number | undefined): v
   sendJson(response, 412, { error: { code: 'CONFLICT', message } }, headers);
 }
 
-/** The result has the positions of comparisons rather than keys, because sessions keep results. */
+/**
+ * Sends the response to a transaction with a failed comparison. A result contains positions
+ * instead of keys, because sessions keep results in memory and keys can be long.
+ */
 function sendFailed(response: ServerResponse, command: KvCommand, comparisons: readonly FailedComparison[]): void {
   const compare = command.kind === 'transaction' ? command.compare : [];
   const failed = comparisons.map(({ position, revision }) => ({ key: compare[position]?.key, revision }));

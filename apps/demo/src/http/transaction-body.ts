@@ -58,7 +58,7 @@ export function invalidTtl(place: string): HttpError {
   return new HttpError(400, 'TTL', `${place} must be a whole number of milliseconds from 1 to ${MAX_TTL}.`);
 }
 
-/** Returns an object that has no other fields than `names`. */
+/** Returns `json` as an object. Throws an `HttpError` if it has a field that is not in `names`. */
 function fieldsOf(place: string, json: unknown, names: readonly string[]): Fields {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw invalid(place, 'must be an object');
   const unknown = Object.keys(json).find((name) => !names.includes(name));
@@ -73,7 +73,7 @@ function listOf(place: string, json: unknown): readonly unknown[] {
 }
 
 function keyIn(place: string, key: unknown): string {
-  // A string that is not well-formed Unicode does not survive the encoding.
+  // Refuse a string that is not well-formed Unicode, because encoding it as UTF-8 would change it.
   const bytes = typeof key === 'string' ? Buffer.from(key) : Buffer.alloc(0);
   if (bytes.length === 0 || bytes.length > MAX_KEY || bytes.toString() !== key)
     throw new HttpError(400, 'KEY', `${place} must be a key of 1 to ${MAX_KEY} bytes.`);
@@ -83,7 +83,7 @@ function keyIn(place: string, key: unknown): string {
 function refuseRepeated(place: string, parts: readonly { readonly key: string }[]): void {
   const keys = new Set<string>();
   for (const { key } of parts) {
-    if (keys.has(key)) throw invalid(place, `must have each key once, but has ${JSON.stringify(key)} twice`);
+    if (keys.has(key)) throw invalid(place, `must name each key at most once, but names ${JSON.stringify(key)} twice`);
     keys.add(key);
   }
 }

@@ -22,14 +22,17 @@ export type KeyCommand = Write & { readonly condition: Condition };
 /** A replicated command. */
 export type KvCommand = KeyCommand | Transaction;
 
-/** The first byte of each command. A version of this program stops at a kind that it does not know. */
+/**
+ * The first byte of each command. A program stops with an error at a kind that it does not know.
+ */
 const KIND = { put: 0, delete: 1, putWithTtl: 2, transaction: 3 } as const;
 const CONDITIONS = ['always', 'revision', 'absent'] as const;
 
 /**
- * Encodes a command. The fields of a command for one key are its kind (1 byte), condition (1),
- * revision (8), length and text of the key, time to live (8, only if it has one), and value. A
- * transaction follows its kind (1).
+ * Encodes a command. A command for one key has these fields: kind (1 byte), condition (1),
+ * revision (8), length and text of the key, time to live, and value. The time to live (8) is
+ * present only if the key has one. For a transaction, the output of `writeTransaction` follows the
+ * kind (1).
  */
 export function encodeCommand(command: KvCommand): Uint8Array {
   if (command.kind === 'transaction') {

@@ -18,7 +18,7 @@ export class Expiries {
     return this.#heap[0];
   }
 
-  /** Sets when a key expires. Undefined if it does not expire. */
+  /** Sets when a key expires. `expiry` is undefined if the key does not expire. */
   set(key: string, expiry: number | undefined): void {
     this.delete(key);
     if (expiry === undefined) return;
@@ -33,7 +33,7 @@ export class Expiries {
     this.#slots.delete(key);
     const last = this.#heap.pop() as Slot;
     if (last === slot) return;
-    // The last slot fills the gap.
+    // Move the last slot to the position of the deleted slot.
     last.at = slot.at;
     this.#place(last);
   }
@@ -64,7 +64,7 @@ export class Expiries {
     return this.#heap[(at - 1) >> 1] as Slot;
   }
 
-  /** Returns the child of a position that expires first; undefined if the position has no child. */
+  /** Returns the child that expires first, or undefined if the position has no child. */
   #down(at: number): Slot | undefined {
     const [left, right] = [this.#heap[2 * at + 1], this.#heap[2 * at + 2]];
     return left !== undefined && right !== undefined && right.expiry < left.expiry ? right : left;

@@ -30,15 +30,12 @@ interface Iteration {
   readonly saved: Map<string, PositionedItem>;
 }
 
-/** Maximum number of expired items to remove from memory at once, which takes a few milliseconds. */
+/** Maximum number of expired items to remove at once. Removing them takes a few milliseconds. */
 const MAX_REMOVED = 1_000;
 
 /**
- * A map of items that can change while a snapshot of it is being read. When an item changes before
- * an iteration reaches it, its old version is saved for the iteration. Nothing else is copied.
- *
- * An item is absent from the time at which it expires, even if it is still in memory. So it makes no
- * difference when it is removed.
+ * An expired item counts as absent, even if it is still in memory. So the time of its removal does
+ * not matter.
  */
 export class Items {
   readonly #map = new Map<string, PositionedItem>();
@@ -66,7 +63,7 @@ export class Items {
     this.#time = Math.max(time, this.#time);
   }
 
-  /** Removes expired items from memory. If there are many, it takes several calls. */
+  /** Removes expired items from memory, at most `MAX_REMOVED` per call. */
   removeExpired(): void {
     for (let left = MAX_REMOVED; left > 0; left -= 1) {
       const { first } = this.#expiries;
@@ -82,7 +79,7 @@ export class Items {
 
   set(key: string, { value, revision, expiry }: Item): void {
     const current = this.#saveForIterations(key);
-    // An expired item does not keep its position.
+    // Setting an expired key creates a new item, so the key gets a new position.
     const keepsPosition = current !== undefined && isLive(current, this.#time);
     if (!keepsPosition) this.#map.delete(key);
     const position = keepsPosition ? current.position : (this.#lastPosition += 1);

@@ -25,7 +25,7 @@ export type KvResult =
    * exist.
    */
   | { readonly kind: 'conflict'; readonly revision: number | undefined }
-  /** A key cannot expire, because the entry has no log time. Nothing was written. */
+  /** The command sets a time to live, but its entry has no log time. Nothing was written. */
   | { readonly kind: 'timeless' }
   /** A transaction took effect. `effects` has one item per write. */
   | { readonly kind: 'committed'; readonly revision: number; readonly effects: readonly Effect[] }
@@ -37,7 +37,7 @@ export class KvMachine implements StateMachine<KvResult> {
   readonly version: number = STATE_VERSION;
   #items = new Items();
 
-  /** The number of keys, with those that have expired but are still in memory. */
+  /** The number of keys in memory, including expired keys that are not removed yet. */
   get size(): number {
     return this.#items.size;
   }
@@ -75,8 +75,9 @@ export class KvMachine implements StateMachine<KvResult> {
   }
 
   /**
-   * Applies commands. Keys are absent to the first command at or after their time, and after the
-   * batch. So the state does not depend on how entries are divided into batches.
+   * Applies commands. A command does not see a key whose expiry is at or before the log time of
+   * the command. After the batch, reads do not see a key whose expiry is at or before the log time
+   * of the batch. So the state does not depend on how entries are divided into batches.
    */
   apply({ entries, time }: ApplyBatch): KvResult[] {
     const results = entries.map((entry) => this.#apply(entry));
@@ -118,7 +119,7 @@ export class KvMachine implements StateMachine<KvResult> {
     return { kind: 'committed', revision: entry.index, effects: writes.map((write) => this.#write(write, entry)) };
   }
 
-  /** Returns the comparison if it does not hold, otherwise an empty list. */
+  /** Returns a list with the comparison if it does not hold, and otherwise an empty list. */
   #fault({ key, revision }: Comparison, position: number): FailedComparison[] {
     const current = this.#items.get(key)?.revision ?? null;
     return current === revision ? [] : [{ position, revision: current }];
@@ -135,7 +136,7 @@ export class KvMachine implements StateMachine<KvResult> {
   }
 }
 
-/** Whether the entry of a write has the log time that the write needs. */
+/** Returns whether a write can be applied. A time to live needs an entry that has a log time. */
 function canWrite(write: Write, { time }: CommandEntry): boolean {
   return time !== undefined || write.kind === 'delete' || write.ttl === undefined;
 }

@@ -6,15 +6,18 @@ import { MAX_KEY, MAX_VALUE } from './write.js';
 const CHUNK = 64 * 1024;
 /** The version of the encoding that `encodeState` writes. */
 export const STATE_VERSION = 1;
-/** Length of an encoded item without its key and value, in bytes, in versions 0 and 1. */
+/**
+ * Length in bytes of an encoded item without its key and value, in versions 0 and 1 of the
+ * encoding.
+ */
 const HEADERS = [14, 22] as const;
 const HEADER = HEADERS[STATE_VERSION];
 
 /**
- * Encodes the state. Each encoded item consists of its revision (8 bytes), log time at which it
- * expires (8, 0 if it is permanent), length of the value (4), length of the key (2), key, and value.
- * A chunk ends after the item that makes it 64 KiB or longer. Items are requested lazily, one chunk
- * at a time.
+ * Encodes the state. An item consists of its revision (8 bytes), expiry (8), length of the value
+ * (4), length of the key (2), key, and value. The expiry is a log time, or 0 for a permanent item.
+ * A chunk ends after the item that makes it 64 KiB or longer. Items are requested lazily, one
+ * chunk at a time.
  */
 export async function* encodeState(items: Iterable<[string, Item]>): AsyncGenerator<Uint8Array, void> {
   let chunk: [string, Item][] = [];

@@ -10,11 +10,13 @@ export interface Comparison {
   readonly revision: number | null;
 }
 
-/** A replicated command that makes all of its writes if all comparisons hold, and otherwise none. */
+/**
+ * A replicated command that makes all of its writes if all comparisons hold, and otherwise none.
+ */
 export interface Transaction {
   readonly kind: 'transaction';
   readonly compare: readonly Comparison[];
-  /** The writes, each of another key. */
+  /** The writes. Each one changes a different key. */
   readonly writes: readonly Write[];
 }
 
@@ -34,10 +36,10 @@ export function transactionLength({ compare, writes }: Transaction): number {
 }
 
 /**
- * Writes a transaction: the number of comparisons (1 byte), for each comparison the revision (8, 0
- * for null), and length and text of the key. Then follow the number of writes (1), and for each
- * write its kind (1), and length and text of the key. A put also has the time to live (8, only if it
- * has one), and length (4) and bytes of the value.
+ * Writes a transaction. The comparisons come first: their number (1 byte), and for each one the
+ * revision (8, 0 for null) and the length and text of the key. The writes follow: their number
+ * (1), and for each one its kind (1) and the length and text of its key. A put also has the time
+ * to live (8, only if it has one), and the length (4) and bytes of the value.
  */
 export function writeTransaction(writer: Writer, { compare, writes }: Transaction): void {
   writer.u8(compare.length);
@@ -57,7 +59,9 @@ export function writeTransaction(writer: Writer, { compare, writes }: Transactio
   }
 }
 
-/** Reads a transaction, which must end at the end of the input. The values are views of the input. */
+/**
+ * Reads a transaction, which must end at the end of the input. The values are views of the input.
+ */
 export function readTransaction(reader: Reader): Transaction {
   const compare: Comparison[] = [];
   for (let left = reader.u8(); left > 0; left -= 1) {

@@ -48,7 +48,7 @@ async function readState(input: Uint8Array): Promise<void> {
     for (const [, { value, revision, expiry = 0 }] of await decodeState(piecesOf(input), version))
       check(
         value.length <= MAX_KEY + MAX_VALUE && Number.isSafeInteger(revision) && Number.isSafeInteger(expiry),
-        'a decoded item is possible',
+        'a decoded item is valid',
       );
   });
   const [old, current] = await Promise.allSettled(readings);

@@ -33,7 +33,7 @@ export const protocolMutants: readonly Mutant[] = [
     replace: 'return this.#logClock.read(this.now);',
   },
   {
-    name: 'a leader does not repeat an entry for an expiry that was lost',
+    name: 'a leader appends no second entry for an expiry whose entry was lost',
     file: 'protocol/next-expiry.ts',
     find: 'if (term === this.#passed.term && time <= this.#passed.time) return;',
     replace: 'if (time <= this.#passed.time) return;',

@@ -94,8 +94,9 @@ export interface Expiry<State> {
    */
   next(state: State): number | undefined;
   /**
-   * Changes the state as of `time`, a time that `next` returned and that log time has reached. After
-   * this call, `next` must return a later time, or undefined. An exception stops every server.
+   * Makes the changes that are due at `time`, which `next` returned and which log time has
+   * reached. After this call, `next` must return a later time, or undefined. An exception stops
+   * every server.
    */
   expire(state: State, time: number): void;
 }

@@ -102,8 +102,8 @@ export class Replica<State = unknown> implements StateMachine<Outcome> {
   }
 
   /**
-   * Makes all changes that are due at a log time. The state machine sees the time of each expiry
-   * instead of the present time, because servers divide the log into different batches.
+   * Makes all changes that are due at or before `time`. `expire` gets the due time of each change
+   * instead of `time`, because `time` depends on how a server divides the log into batches.
    */
   #expire(time: number | undefined): void {
     if (time === undefined) return;

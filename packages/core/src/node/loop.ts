@@ -68,7 +68,10 @@ export class Loop<Result> {
   readonly applier: Applier<Result>;
   readonly snapshots: Snapshots | undefined;
   readonly situation: Situation;
-  /** Handles the calls of operators that servers delegate to the leader, and the replies. */
+  /**
+   * Called with a call that another server delegates to this leader, or with a reply to a call
+   * that this server delegated.
+   */
   onDelegated: (event: DelegateEvent) => void = () => {};
   /** The position of the last entry that the state machine has applied. */
   applied: AppliedPosition;
@@ -129,7 +132,8 @@ export class Loop<Result> {
       clock,
       queue: this.reads,
       applied: position,
-      // A leader without other voters confirms a read at once, so see `#scheduleNext`.
+      // A leader that is the only voter confirms a read at once. See `#scheduleNext` for why such
+      // a read must not start a turn before other events.
       schedule: () => (raw.raft.log.membership?.voters.length === 1 ? this.schedule() : this.#scheduleNext()),
     });
     this.proposals = new Proposals(raw.raft, () => this.situation.describe(clock.now()));
@@ -167,9 +171,10 @@ export class Loop<Result> {
   }
 
   /**
-   * Schedules a turn to process an event from the disk or the network, before any other event.
-   * Calls of the application must not use this. A program that proposes a command whenever the
-   * previous one is applied could otherwise keep the process from handling events at all.
+   * Schedules a turn right after the current code, before any other event. Only events from the
+   * disk or the network may use this method, not calls of the application. A program that proposes
+   * a command whenever the previous one is applied could otherwise keep the process from handling
+   * events at all.
    */
   #scheduleNext(): void {
     if (this.#isNext || !this.#started || this.#stopped) return;

@@ -45,7 +45,9 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls: Calls;
-  /** The memory of proposed commands, which are copied so that callers may reuse their own memory. */
+  /**
+   * Memory for copies of proposed commands. Callers may reuse their own memory after `propose`.
+   */
   readonly #pool = new BytePool();
   readonly #events: Emitter<NodeEvents>;
   readonly #timeout: number;

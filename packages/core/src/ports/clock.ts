@@ -27,8 +27,8 @@ export interface Clock {
    */
   defer(callback: () => void): void;
   /**
-   * Calls `callback` after the code that is running, before other events. Default: a microtask. Tests
-   * use this method to delay the callback.
+   * Calls `callback` when the current code has finished, before any other event. Default: a
+   * microtask. Tests use this method to delay the callback.
    */
   soon?(callback: () => void): void;
 }

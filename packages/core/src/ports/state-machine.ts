@@ -50,9 +50,9 @@ export interface StateMachine<Result = unknown> {
   readonly behavior?: number | undefined;
   /**
    * The log time in milliseconds at which the state changes next without a command, for example
-   * because a lock expires. Undefined if no command has to wait for that. When this time is due, the
-   * leader appends an entry without a command, so `apply` is called with a `time` that is at least as
-   * late. Only `apply` and `restore` may change this value. Needs feature level 2.
+   * because a lock expires. Undefined if only commands change the state. When this time is due,
+   * the leader appends an entry without a command. `apply` is then called with a `time` that is at
+   * least as late. Only `apply` and `restore` may change this value. Needs feature level 2.
    */
   readonly nextExpiry?: number | undefined;
   /**

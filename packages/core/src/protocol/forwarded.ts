@@ -4,7 +4,7 @@ import type { ServerId, StoreId } from '../log/server.js';
 import type { Delegate, ProposalRefusal, Propose } from './message.js';
 import type { Server } from './role.js';
 
-/** The lowest feature level at which followers delegate the calls of operators to the leader. */
+/** The lowest feature level at which followers delegate membership calls to the leader. */
 const DELEGATING_LEVEL = 2;
 
 /** The empty reply, which refuses a delegated call. */
@@ -14,10 +14,10 @@ const REFUSED = new Uint8Array(0);
 const REMEMBERED = 1_024;
 
 /**
- * Implements both sides of forwarding: the follower that sends proposals or calls of operators, and the
- * leader that receives them. A network may duplicate or delay messages, but a forwarded command must be
- * appended at most once. A refused command must never be appended later, because its sender retries
- * it. The same holds for delegated calls.
+ * Implements both sides of forwarding: the follower that sends proposals or membership calls, and
+ * the leader that receives them. A network may duplicate or delay messages, but a forwarded
+ * command must be appended at most once. A refused command must never be appended later, because
+ * its sender retries it. Delegated calls follow the same rules.
  */
 export class Forwarded {
   readonly #server: Server;
@@ -71,8 +71,8 @@ export class Forwarded {
   }
 
   /**
-   * Asks the leader to perform a call. Call this only if `canDelegate` is true. Returns the ticket of
-   * the call. The replies arrive in `Output.delegated`, unless they are lost.
+   * Asks the leader to perform a call. Call this only if `canDelegate` is true. Returns the ticket
+   * of the call. The replies arrive in `Output.delegated`, unless they are lost.
    */
   delegate(request: Uint8Array): number {
     const { leader, header } = this.#server;
@@ -121,10 +121,10 @@ export class Forwarded {
   }
 
   /**
-   * Returns whether a message with forwarded commands or a call has arrived for the first time, and remembers
-   * its ticket. Returns false for a message that arrives after a newer message from the same
-   * sender. Also returns false if this server has restarted in the message's term or later,
-   * because it may have processed the message before its restart.
+   * Returns whether a message with forwarded commands or a delegated call has arrived for the
+   * first time, and remembers its ticket. Returns false for a message that arrives after a newer
+   * message from the same sender. Also returns false if this server has restarted in the message's
+   * term or later, because it may have processed the message before its restart.
    */
   #isFirst(from: ServerId, { term, store, starts = 0, incarnation, ticket }: Propose | Delegate): boolean {
     if (term <= this.#startTerm) return false;

@@ -189,8 +189,8 @@ export interface ProposeReply extends Answer {
 }
 
 /**
- * Asks the leader of `term` to perform a call of an operator for the sender. `ticket` is a number as in
- * a `Propose`. The protocol does not read `request`.
+ * Asks the leader of `term` to perform a membership call for the sender. `ticket` has the same
+ * meaning as in `Propose`. The protocol does not interpret `request`.
  */
 export interface Delegate extends FromServer {
   readonly kind: 'delegate';

@@ -4,7 +4,7 @@ import type { RaftServer } from './raft-server.js';
 
 /**
  * Makes a leader append an entry when the state of its state machine expires. Otherwise, log time
- * would not pass the expiry while no client proposes a command.
+ * would not reach the expiry in an idle cluster.
  */
 export class NextExpiry {
   /** The log time at which the applied state changes next without a command. */
@@ -16,7 +16,9 @@ export class NextExpiry {
   check(server: RaftServer, append: () => Position | ProposalRefusal): void {
     const { time } = this;
     const { term } = server.ballot;
-    // An entry of an earlier term may have been lost, and the state machine may be far behind.
+    // Append one entry per expiry and term, because an entry of an earlier term may have been
+    // lost. A state machine that lags may report an expiry again after this leader has appended
+    // its entry.
     if (time === undefined || server.role.name !== 'leader') return;
     if (term === this.#passed.term && time <= this.#passed.time) return;
     const now = server.stamp();

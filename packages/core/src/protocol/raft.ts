@@ -212,7 +212,7 @@ export class Raft {
     return role.propose(data);
   }
 
-  /** Forwards proposals and calls of operators to the leader. */
+  /** Forwards proposals and membership calls to the leader. */
   get forwarded(): Forwarded {
     return this.#server.forwarded;
   }

@@ -4,8 +4,9 @@ const BLOCK_BYTES = 64 * 1024;
 const SHARED_BYTES = 4 * 1024;
 
 /**
- * Allocates arrays of bytes. Small arrays share blocks, because an allocation of its own costs several
- * times as much as encoding a small command. A small array that is kept keeps its block in memory.
+ * Allocates byte arrays. Small arrays share blocks, because a separate allocation costs several
+ * times as much as encoding a small command. A block stays in memory as long as one of its arrays
+ * is in use.
  */
 export class BytePool {
   #block = new Uint8Array(0);
@@ -23,7 +24,10 @@ export class BytePool {
     return new Uint8Array(this.#block.buffer, at, length);
   }
 
-  /** Returns a copy of an array. Throws a TypeError if its memory was transferred to another thread. */
+  /**
+   * Returns a copy of an array. Throws a TypeError if its memory was transferred to another
+   * thread.
+   */
   copy(data: Uint8Array): Uint8Array {
     const copy = this.allocate(data.length);
     copy.set(data);

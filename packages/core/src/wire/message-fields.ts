@@ -6,7 +6,7 @@ import { protocolError, type Reader } from './reader.js';
 import { metaOf, readSnapshotHead } from './snapshot-head.js';
 import type { Writer } from './writer.js';
 
-// The fields of messages that need checks of their own.
+// Message fields that need additional checks.
 
 /** The reasons in replies to forwarded proposals, indexed by the number that encodes them. */
 const REFUSALS: readonly (ProposalRefusal | undefined)[] = [

@@ -9,12 +9,12 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 const SHORT = 32;
 
-/** Memory in which texts are encoded before their length in bytes is known. */
+/** Buffer for encoding a text whose length in bytes is not known yet. */
 const scratch = new Uint8Array(4 * 1024);
 const pool = new BytePool();
 
 function encodeLong(text: string): Uint8Array {
-  // A character has at most three bytes per UTF-16 unit.
+  // UTF-8 needs at most three bytes per UTF-16 code unit.
   if (3 * text.length > scratch.length) return encoder.encode(text);
   const { written } = encoder.encodeInto(text, scratch);
   return pool.copy(scratch.subarray(0, written));

@@ -26,7 +26,7 @@ describe('defineStateMachine', () => {
     ['an initial state instead of a function', { initial: {} }, 'initial must be a function'],
     ['an initial state with a class', { initial: () => [new Date(0)] }, 'needs the option snapshot. The value at 0 is'],
     ['a migration that is no function', { migrate: {} }, 'migrate must be a function'],
-    ['an expiry that is no object', { expiry: null }, 'expiry.next must be a function, not undefined'],
+    ['an expiry that is not an object', { expiry: null }, 'expiry.next must be a function, not undefined'],
     ['an expiry without expire', { expiry: { next: () => undefined } }, 'expiry.expire must be a function'],
   ])('%s is refused', (_name, options, message) => {
     expect(() => define(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));

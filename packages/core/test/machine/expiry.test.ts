@@ -6,7 +6,7 @@ import { TypedNodes } from './harness.js';
 
 interface State {
   locks: Map<string, number>;
-  /** Each lock that has ended, with the times at which it ended and at which a command followed. */
+  /** Each lock that has ended and the log time at which it ended, as `name@time`. */
   ended: string[];
 }
 
@@ -40,7 +40,7 @@ function entriesOf(replica: Replica, commands: readonly { name: string; ttl: num
 }
 
 describe('the option expiry', () => {
-  it('the state changes before a command at whose log time an expiry is due', () => {
+  it('a change that is due is made before the next command is applied', () => {
     const replica = new Replica(locks);
     const entries = entriesOf(replica, [
       { name: 'a', ttl: 10, time: 100 },
@@ -87,7 +87,7 @@ describe('the option expiry', () => {
     );
   });
 
-  it('an expiry that never ends stops the server with an error', () => {
+  it('an expiry.next that does not return a later time makes apply throw', () => {
     const endless = defineStateMachine({
       initial: () => ({ until: 5 }),
       commands: { touch: () => {} },

@@ -21,7 +21,10 @@ async function open(id: string, options: Partial<NodeOptions<number>> = {}): Pro
   return nodes.open(id, { transport, ...options });
 }
 
-/** Starts a cluster of three servers. Resolves with the leader and a follower that knows the leader. */
+/**
+ * Starts a cluster of three servers. Resolves with the leader and a follower that knows the
+ * leader.
+ */
 async function cluster(): Promise<[RaftNode<number>, RaftNode<number>]> {
   await nodes.bootstrap('a', 'b', 'c');
   for (const id of ['a', 'b', 'c']) await open(id);
@@ -46,7 +49,7 @@ const delegates = (node: RaftNode<number>): Message[] =>
   transportOf(node).sent.filter(({ kind }) => kind === 'delegate');
 
 describe('a membership call on a follower', () => {
-  it('every call takes effect, and is visible on the follower when it resolves', async () => {
+  it('every membership call on a follower takes effect there before it resolves', async () => {
     const [, follower] = await cluster();
     const { members } = follower;
     await open('d');
@@ -70,7 +73,7 @@ describe('a membership call on a follower', () => {
     expect(follower.isLeader).toBe(true);
   });
 
-  it('a server that removes itself learns that it is removed', async () => {
+  it('a server that removes itself gets the outcome of its removal', async () => {
     const [, follower] = await cluster();
     expect(votersOf(await run(follower.members.remove(follower.id)))).not.toContain(follower.id);
   });
@@ -103,7 +106,7 @@ describe('a membership call on a follower', () => {
     expect(a.status().membership?.servers.get('a')?.metadata).not.toBe('new');
   });
 
-  it('a call with forward: false is refused, and forward must be a boolean', async () => {
+  it('a follower refuses a call with forward: false or an invalid forward', async () => {
     const [leader, follower] = await cluster();
     const refused = await failure(follower.members.transferLeadership(undefined, { forward: false }));
     expect(refused).toMatchObject({ code: 'KONTIKI_NOT_LEADER', leader: { id: leader.id } });
@@ -111,7 +114,7 @@ describe('a membership call on a follower', () => {
     expect(delegates(follower)).toHaveLength(0);
   });
 
-  it('a call with arguments that JSON cannot represent, or too many, is not sent', async () => {
+  it('a call with arguments that are too large or not valid JSON is not sent', async () => {
     const [, follower] = await cluster();
     const cycle: Record<string, unknown> = {};
     cycle['self'] = cycle;
@@ -122,7 +125,7 @@ describe('a membership call on a follower', () => {
 });
 
 describe('a membership call whose leader fails', () => {
-  it('a leader that refuses because it was deposed is not the last one to be asked', async () => {
+  it('a call that a deposed leader refuses is sent to the next leader', async () => {
     const [leader, follower] = await cluster();
     transportOf(follower).hold = 'delegate';
     const changed = follower.members.setMetadata('a', 'new', { timeout: 60_000 });
@@ -149,7 +152,7 @@ describe('a membership call whose leader fails', () => {
     transportOf(follower).release();
   });
 
-  it('a call that times out on the leader rejects with its error', async () => {
+  it('a call that times out on the leader rejects with the error of the leader', async () => {
     const [leader, follower] = await cluster();
     for (const { id } of nodes.followers) if (id !== follower.id) await nodes.get(id).close(atOnce);
     // The leader appends the change, but no quorum stores it.
@@ -160,7 +163,7 @@ describe('a membership call whose leader fails', () => {
 });
 
 describe('a leader that performs calls of other servers', () => {
-  it('a call that arrives again is not performed again', async () => {
+  it('a delegated call that arrives twice is performed once', async () => {
     const [leader, follower] = await cluster();
     await run(follower.members.setMetadata('a', 'first'));
     const [again] = delegates(follower);
@@ -183,7 +186,7 @@ describe('a leader that performs calls of other servers', () => {
     expect(leader.status().membership?.learners).toContain('d');
   });
 
-  it('a leader performs at most 64 calls at a time', async () => {
+  it('a leader performs at most 64 delegated calls at a time', async () => {
     const [, follower] = await cluster();
     await run(follower.members.addLearner('d', 'memory:d'));
     const waiting = Array.from({ length: 64 }, () => follower.members.addVoter('d', 'memory:d'));

@@ -19,7 +19,7 @@ interface Sent {
   readonly messages: readonly Message[];
 }
 
-/** A clock that counts the timers and callbacks of one node that have run. */
+/** A clock that counts how many timers and callbacks of one node have run. */
 class CountingClock implements Clock {
   wakeUps = 0;
   readonly #clock: VirtualClock;

@@ -1,5 +1,6 @@
-// Shows that a program which calls a node in a loop does not keep the event loop from handling other
-// events. The node runs on the real clock. It is the only server, so it needs no message.
+// Shows that a program that calls a node in a loop does not keep the event loop from handling
+// other events. The node runs on the real clock. The node is the only server of its cluster, so it
+// sends no messages.
 import { bootstrap, MemoryLog, MemoryNetwork, RaftNode } from '@kontiki/core';
 import { expect, it } from 'vitest';
 import { Journal } from './harness.js';
@@ -7,7 +8,7 @@ import { Journal } from './harness.js';
 /** More reads than the node completes before a timer of one millisecond fires. */
 const MANY = 100_000;
 
-it('a program that reads in a loop on the only server lets timers fire', async () => {
+it('reads in a loop on a cluster of one server do not block timers', async () => {
   const log = new MemoryLog();
   await bootstrap(log, { cluster: 'test', server: 'a', members: { a: 'memory:a' } });
   const transport = new MemoryNetwork().transport();

@@ -151,7 +151,7 @@ it.each([-1, 1, 49, 60.5, 3_600_001, Number.NaN, '100'])('setLease rejects the l
   expect(leader.status().leaseMs).toBe(LEASE);
 });
 
-it('setLease is refused for another revision and with an unknown option', async () => {
+it('setLease is refused with a wrong expected revision or an unknown option', async () => {
   const leader = await cluster();
   expect(await run(leader.members.setLease(100, { expected: 9 }))).toBe('KONTIKI_REVISION');
   expect(await run(leader.members.setLease(100, { force: true } as object))).toBe('KONTIKI_BAD_OPTION');

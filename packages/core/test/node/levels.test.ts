@@ -68,7 +68,7 @@ it('raiseLevel names the members that do not answer', async () => {
   );
 });
 
-it('raiseLevel is refused at the highest level, for another revision and with force', async () => {
+it('raiseLevel is refused at the highest level, with a wrong revision or with force', async () => {
   await nodes.cluster('a', 'b');
   await run(leader().propose(bytes('x')));
   await nodes.clock.elapse(100);

@@ -31,7 +31,7 @@ describe('values that methods of ports return', () => {
     await open('a');
   });
 
-  it('a machine whose nextExpiry is no number stops the node', async () => {
+  it('a machine whose nextExpiry is not a number stops the node', async () => {
     const a = await cluster(['a']);
     Object.assign(machines.get('a') as SnapshotJournal, { nextExpiry: new Date(0) });
     expect(await outcome(runToEnd(a.propose(bytes('x'))))).toBe('KONTIKI_UNKNOWN_OUTCOME');

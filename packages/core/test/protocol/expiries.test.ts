@@ -44,7 +44,7 @@ it('a follower appends no entry for an expiry', () => {
   expect(cluster.raft('b').log.lastIndex).toBe(before);
 });
 
-it('a later expiry gets another entry, and no expiry gets none', () => {
+it('a leader appends another entry for a later expiry, and none without an expiry', () => {
   const cluster = led();
   const before = cluster.raft('a').log.lastIndex;
   expireIn(cluster, 'a', 100);
@@ -83,7 +83,7 @@ it('a leader whose entry for an expiry was lost appends another one in a later t
   expect(timeOf(cluster, 'a')).toBeGreaterThanOrEqual(due);
 });
 
-it('a leader with a full peer appends the entry for an expiry once the peer has room', () => {
+it('a leader appends the entry for an expiry once a full peer has room again', () => {
   const cluster = led();
   cluster.feed('b', (raft) => raft.setFull(true));
   cluster.elapse(200);

@@ -144,7 +144,8 @@ function expected(role: RoleName, kind: Message['kind'], order: 'lower' | 'same'
   // them.
   if (kind === 'propose')
     return { ...unchanged, reply: role === 'leader' || role === 'candidate' ? 'proposeReply' : undefined };
-  // The same holds for calls. A leader passes a call to its node, which replies later.
+  // For the same reason, a follower does not refuse delegated calls. A leader passes a call to its
+  // node, which replies later.
   if (kind === 'delegate') return { ...unchanged, reply: role === 'candidate' ? 'delegateReply' : undefined };
   if (role === 'leader') {
     // A term has only one leader. The leader refuses candidates of its term and replies to no other

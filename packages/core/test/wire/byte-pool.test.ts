@@ -15,7 +15,7 @@ it('small arrays of a pool share memory, and large ones do not', () => {
   expect(pool.allocate(4_097).buffer.byteLength).toBe(4_097);
 });
 
-it('a copy does not change with the original', () => {
+it('a copy does not change when the original changes', () => {
   const original = Uint8Array.of(1, 2, 3);
   const copy = new BytePool().copy(original);
   original.fill(9);

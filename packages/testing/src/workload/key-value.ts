@@ -42,7 +42,7 @@ export class KeyValueWorkload implements Workload<Machine> {
     return this.draw(random, number);
   }
 
-  /** Draws a request for any machine with such a state. */
+  /** Draws a random request for any machine whose state has values and lists by key. */
   draw(random: Random, number: number): KeyValueRequest {
     const key = `k${Math.floor(number / ROTATION)}.${random.below(KEYS)}`;
     const value = `v${number}`;

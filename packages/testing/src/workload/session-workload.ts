@@ -32,11 +32,8 @@ interface Client {
 }
 
 /**
- * The requests of a `KeyValueWorkload`, by clients that retry commands of unknown outcome in their
- * sessions, on any server. An append that is applied twice, and a reply that differs from the
- * first, are not linearizable. Some commands use the sessions of the servers instead.
- *
- * The state machine is typed and has several versions. Its results contain the version that ran.
+ * The state machine is typed and has several versions. Each result contains the version that ran
+ * the command.
  */
 export class SessionWorkload implements Workload<Machine> {
   readonly #inner = new KeyValueWorkload();
@@ -44,7 +41,7 @@ export class SessionWorkload implements Workload<Machine> {
   readonly #clients: Client[] = Array.from({ length: CLIENTS }, newClient);
   /** Clients whose sessions have ended, but whose commands may be in flight. */
   readonly #former: Client[] = [];
-  /** The results that clients have received, by index. */
+  /** The results that clients have received, by the log index of the command. */
   readonly #results = new Map<number, VersionedResult>();
   readonly #contradictions: string[] = [];
 
@@ -80,7 +77,7 @@ export class SessionWorkload implements Workload<Machine> {
     const encode = (machine: Machine): Uint8Array => this.#replicaOf(machine).encode(input.type, input);
     const onEnd: OpenCommand['onEnd'] = (call, end, answer) => {
       const done = end === null ? undefined : this.#doneOf(answer as Outcome<VersionedResult>);
-      // A command that another version overtook had no effect.
+      // A command whose version is no longer in force has no effect.
       if (end === null || done !== undefined) inner.onEnd?.(call, end, done);
     };
     const isFull = client.isOpening || client.open.size >= MAX_OPEN;
@@ -104,7 +101,10 @@ export class SessionWorkload implements Workload<Machine> {
     return this.#replicas.get(machine) as Replica<VersionedState>;
   }
 
-  /** Returns whether an applied command took effect; undefined if its version was not in force. */
+  /**
+   * Returns whether an applied command took effect. Undefined if the command's version was not in
+   * force.
+   */
   #doneOf(outcome: Outcome<VersionedResult>): boolean | undefined {
     if ('error' in outcome) {
       if (!isKontikiError(outcome.error, 'KONTIKI_BEHAVIOR')) this.#contradictions.push(outcome.error.message);

@@ -13,7 +13,9 @@ export interface VersionedState extends KeyValues {
 /** Milliseconds of log time from some commands until the checksum changes. */
 const EXPIRES_AFTER = 300;
 
-/** The result of a command. It differs if any earlier command ran with another version. */
+/**
+ * The result of a command. The checksum differs if an earlier command ran with another version.
+ */
 export interface VersionedResult {
   readonly index: number;
   readonly version: number;

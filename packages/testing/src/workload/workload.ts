@@ -25,7 +25,7 @@ export interface Environment {
 /** A client's request: a command to propose, or a read. */
 export interface Request<Machine, Answer> {
   readonly command?: Uint8Array | undefined;
-  /** Encodes the command on the server that receives the request. Replaces `command`. */
+  /** Encodes the command on the server that receives the request. Used instead of `command`. */
   encode?(machine: Machine): Uint8Array;
   /**
    * The session of the command: that of the server (true) or of the client, if the machine is a
@@ -56,9 +56,9 @@ export interface Workload<Machine extends StateMachine = StateMachine> {
   /** Returns the next request. `number` is different in each call. */
   request(random: Random, number: number): Request<Machine, unknown>;
   /**
-   * Returns the command that puts a version of the machine in force, or undefined if it is in force
-   * already. If this method exists, servers are upgraded and rolled back, and leaders are asked to
-   * raise the version to the newest one that every member has.
+   * Returns the command that puts a version of the machine in force, or undefined if it is in
+   * force already. If this method exists, servers are upgraded and rolled back. Leaders are asked
+   * to raise the version to the newest one that every member has.
    */
   raise?(machine: Machine, version: number): Uint8Array | undefined;
   /** Returns equal strings for equal states, and different strings for different states. */

@@ -285,7 +285,7 @@ export class Faults {
 
   #raiseVersion(): void {
     for (const server of this.#world.servers) if (server.leads) server.raiseVersion?.();
-    // The server may be rolled back before it has applied the raised version.
+    // Sometimes roll back a server before it has applied the raise.
     if (this.#random.chance(0.1)) this.#install(-1);
   }
 

@@ -72,8 +72,8 @@ export const INVARIANTS = [
  * - `acknowledgedIsDurable`: acknowledged entries are on the disks of a majority
  * - `oneEpochServes`: after a recovery, no server of an earlier epoch answers clients
  * - `linearizable`: the workload finds no contradictions in the answers to clients
- * - `versionsAreKnown`: a version of the state machine is raised only after every member has announced
- *   it
+ * - `versionsAreKnown`: a version of the state machine is raised only after every member has
+ *   announced it
  */
 export const NODE_INVARIANTS = [
   'appliesInOrder',

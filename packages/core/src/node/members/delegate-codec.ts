@@ -7,16 +7,16 @@ import { isCall, type MemberCall } from './member-calls.js';
 /** Maximum size of an encoded request. The largest membership takes up less. */
 export const MAX_REQUEST: number = 256 * 1024;
 
-/** What a server asks the leader to do. */
+/** A call that the leader performs for another server, or a call to cancel. */
 export type Request =
   | (MemberCall & { readonly options: Readonly<Record<string, unknown>> })
-  /** Ends an earlier call, which the server has made with this ticket. */
+  /** Cancels the call that the same server delegated with this ticket. */
   | { readonly cancel: number };
 
 /** The state or the outcome of a delegated call. */
 export type Report =
   | { readonly kind: 'running'; readonly progress?: CatchUpProgress | undefined }
-  /** The cluster has a membership with this revision, which the call returns. */
+  /** The call returns the membership with this revision. */
   | { readonly kind: 'changed'; readonly revision: number }
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly error: ReportedError };
@@ -33,7 +33,7 @@ export function encode(value: Request | Report): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
 
-/** Throws `KONTIKI_PROTOCOL` if the bytes are not a valid request. */
+/** Decodes a request. Throws `KONTIKI_PROTOCOL` if the bytes are not a valid request. */
 export function decodeRequest(bytes: Uint8Array): Request {
   const { cancel, name, args, options } = parse(bytes);
   if (Number.isSafeInteger(cancel)) return { cancel: cancel as number };
@@ -44,7 +44,7 @@ export function decodeRequest(bytes: Uint8Array): Request {
 
 const REPORTS: readonly unknown[] = ['running', 'changed', 'returned', 'failed'] satisfies Report['kind'][];
 
-/** Throws `KONTIKI_PROTOCOL` if the bytes are not a report of the leader. */
+/** Decodes a report. Throws `KONTIKI_PROTOCOL` if the bytes are not a valid report. */
 export function decodeReport(bytes: Uint8Array): Report {
   const report = parse(bytes);
   if (REPORTS.includes(report.kind)) return report as unknown as Report;

@@ -21,9 +21,9 @@ interface Running {
 }
 
 /**
- * Performs the calls that other servers delegate to this leader. While a call is in progress, reports
- * that to its server with each heartbeat, so that the server notices when the leader has failed or a
- * report is lost.
+ * Performs the calls that other servers delegate to this leader. While a call is in progress,
+ * sends a report to the calling server with each heartbeat. If the reports stop, the calling
+ * server knows that the leader failed or the outcome was lost.
  */
 export class DelegatedCalls {
   readonly #raft: Raft;
@@ -37,7 +37,7 @@ export class DelegatedCalls {
     this.#leader = leader;
   }
 
-  /** Takes a message that arrives for the first time. */
+  /** Handles a request that has arrived for the first time. */
   take(from: ServerId, message: Delegate): void {
     let request: Request;
     try {
@@ -51,12 +51,12 @@ export class DelegatedCalls {
 
   #decode({ request }: Delegate): Request {
     if (request.length > MAX_REQUEST)
-      throw new KontikiError('KONTIKI_TOO_LARGE', `A delegated call has at most ${MAX_REQUEST} bytes.`);
+      throw new KontikiError('KONTIKI_TOO_LARGE', `The delegated call is larger than ${MAX_REQUEST} bytes.`);
     const decoded = decodeRequest(request);
     if ('cancel' in decoded || this.#running.size < MAX_CALLS) return decoded;
     throw new KontikiError(
       'KONTIKI_OVERLOADED',
-      `The leader performs ${MAX_CALLS} calls for other servers already. Nothing was changed. Try again later.`,
+      `The leader is already performing ${MAX_CALLS} calls for other servers. Nothing was changed. Try again later.`,
     );
   }
 

@@ -15,12 +15,12 @@ import { perform, type MemberCall } from './member-calls.js';
 const SILENCE = 4;
 
 /**
- * The part of its time limit that the leader gets, so that its error arrives before the limit of the
- * delegating server.
+ * Share of a call's time limit that the leader gets. The leader's error then arrives before the
+ * time limit of the delegating server ends.
  */
 const LEADERS_SHARE = 0.9;
 
-/** All options of all calls. */
+/** The options of all membership calls, combined in one type. */
 type Options = CatchUpOptions & ReconcileOptions;
 
 interface DelegatorParts {
@@ -31,13 +31,16 @@ interface DelegatorParts {
 }
 
 /**
- * Makes membership calls on any server. The leader performs a call itself. Another server delegates it
- * to the leader, and sends it again only if the leader has refused it. If the leader stops reporting,
- * the outcome is unknown.
+ * Makes membership calls on any server. The leader performs a call itself. Any other server
+ * delegates the call to the leader, and sends it again only if the leader has refused it. If the
+ * leader stops reporting, the outcome is unknown.
  */
 export class Delegator {
   readonly #parts: DelegatorParts;
-  /** What to do with the next report of each call, by ticket. An undefined report is a refusal. */
+  /**
+   * Callbacks for the reports on each call, by ticket. An undefined report means that the leader
+   * refused the call.
+   */
   readonly #onReport = new Map<number, (report: Report | undefined) => void>();
 
   constructor(parts: DelegatorParts) {
@@ -53,7 +56,7 @@ export class Delegator {
     const { raft, leader, limited } = this.#parts;
     if (!forward || raft.role === 'leader') return perform(leader, call, rest);
     const request = encodeCall(call, rest);
-    // A call of several steps waits for a new server without a limit.
+    // These calls wait without a limit until a new server has caught up.
     const patience = call.name === 'addVoter' || call.name === 'replace' || call.name === 'reconcile';
     const state = { isSent: false };
     try {
@@ -94,7 +97,8 @@ export class Delegator {
       }
       if (report?.kind === 'returned') return report.value;
       if (report?.kind === 'failed' && report.error.code !== 'KONTIKI_NOT_LEADER') throw errorOf(report.error);
-      // Nothing was changed, and another server may lead soon.
+      // The leader changed nothing. Retry after a heartbeat, because another server may lead by
+      // then.
       const again = raft.now + raft.timings.heartbeat;
       await operations.until(() => raft.now >= again, signal);
     }
@@ -106,7 +110,10 @@ export class Delegator {
     return limited({ timeout, signal }, (aborted) => operations.until(isLed, aborted), callOptions);
   }
 
-  /** Sends a request and resolves with the report of its outcome; undefined if the leader refused it. */
+  /**
+   * Sends a request and resolves with the report of its outcome. Undefined if the leader refused
+   * the request.
+   */
   async #delegate(
     request: Uint8Array,
     { onProgress }: Options,
@@ -138,7 +145,7 @@ export class Delegator {
       this.#onReport.delete(ticket);
       signal.removeEventListener('abort', cancel);
     }
-    if (outcome === undefined) throw new KontikiError('KONTIKI_TIMEOUT', 'The leader does not report on the call.');
+    if (outcome === undefined) throw new KontikiError('KONTIKI_TIMEOUT', 'The leader stopped reporting on the call.');
     return outcome.report;
   }
 }
@@ -157,7 +164,7 @@ function encodeCall(call: MemberCall, options: Options): Uint8Array {
   if (request.length <= MAX_REQUEST) return request;
   throw new KontikiError(
     'KONTIKI_TOO_LARGE',
-    `A delegated call has at most ${MAX_REQUEST} bytes. Nothing was changed.`,
+    `The delegated call is larger than ${MAX_REQUEST} bytes. Nothing was changed. Shorten its arguments.`,
   );
 }
 
@@ -166,7 +173,7 @@ function unknownCall(cause: unknown): KontikiError {
   if (isKontikiError(cause, 'KONTIKI_UNKNOWN_OUTCOME')) return cause;
   return new KontikiError(
     'KONTIKI_UNKNOWN_OUTCOME',
-    'The call was sent to the leader, but whether it takes effect is unknown. Read the membership before you make it again.',
+    'The call was sent to the leader, but its outcome is unknown. Check the membership before you repeat the call.',
     { cause },
   );
 }

@@ -36,12 +36,12 @@ const ARGUMENTS: Readonly<Record<keyof MemberCalls, number>> = {
   transferLeadership: 1,
 };
 
-/** Returns whether there is a call with a name. */
+/** Returns whether `name` is the name of a call. */
 export function isCall(name: unknown): name is keyof MemberCalls {
   return typeof name === 'string' && Object.hasOwn(ARGUMENTS, name);
 }
 
-/** Makes a call. A missing argument is undefined, so the call refuses it. */
+/** Makes a call. Missing arguments are passed as undefined, so that the call rejects them. */
 export function perform(members: MemberCalls, { name, args }: MemberCall, options: object): Promise<unknown> {
   const all = Array.from({ length: ARGUMENTS[name] }, (_, i) => args[i] ?? undefined);
   return (members[name] as (...args: unknown[]) => Promise<unknown>).call(members, ...all, options);

@@ -26,17 +26,10 @@ import type { MemberCalls } from './member-calls.js';
 import type { DesiredMember } from './reconcile.js';
 
 /**
- * Methods for operators that change the members of a cluster and transfer the leadership. Every server
- * takes these calls. A server that does not lead waits for a leader and delegates the call to it. With
- * `forward: false`, or below feature level 2, it rejects with a `NotLeaderError` instead.
- *
- * The promise for a change resolves once the change is committed and no joint phase remains. It rejects
- * with `KONTIKI_UNKNOWN_OUTCOME` if the change may still take effect later, or if the leader no longer
- * answers. Any other error means that nothing was changed: `KONTIKI_NOT_LEADER`, `KONTIKI_CHANGING`,
- * `KONTIKI_TRANSFERRING`, `KONTIKI_REVISION`, `KONTIKI_BAD_CHANGE`, `KONTIKI_LAGGING`,
- * `KONTIKI_NO_QUORUM`, `KONTIKI_LEVEL`, `KONTIKI_DISK_FULL`, `KONTIKI_REPLACED`,
- * `KONTIKI_OVERLOADED`, `KONTIKI_TOO_LARGE`, `KONTIKI_BAD_OPTION`, `KONTIKI_TIMEOUT`,
- * `KONTIKI_ABORTED`, `KONTIKI_CLOSED`.
+ * Methods for operators that change the members of a cluster and transfer the leadership. Every
+ * server accepts these calls. A server that does not lead waits for a leader and delegates the
+ * call to it. With `forward: false`, or below feature level 2, such a server rejects the call with
+ * a `NotLeaderError` instead.
  */
 export class Members {
   readonly #leader: LeaderMembers;

@@ -16,7 +16,10 @@ export abstract class OperatedNode {
   /** All servers of the world. */
   protected abstract get servers(): readonly OperatedNode[];
 
-  /** Returns the command that puts a version of the state machine in force, if that is needed. */
+  /**
+   * Returns the command that puts a version of the state machine in force. Undefined if the
+   * version is in force already.
+   */
   protected abstract raiseCommand(version: number): Uint8Array | undefined;
 
   change(steps: readonly MembershipStep[], force: boolean): void {
@@ -46,8 +49,8 @@ export abstract class OperatedNode {
   }
 
   /**
-   * Returns whether the node stopped because it lacks a version. It was rolled back, and then
-   * received entries or a snapshot of a later version.
+   * Returns whether the node stopped because its program lacks a version of the state machine. A
+   * server that is rolled back may receive entries or a snapshot of a later version.
    */
   protected lacksVersion(error: Error): boolean {
     return isKontikiError(error, 'KONTIKI_FORMAT') && this.version < this.checks.versions.highest;
@@ -61,7 +64,7 @@ export abstract class OperatedNode {
       if (command === undefined) return;
       this.checks.versions.raises(node.status(), to);
       const { result } = await node.propose(command, { forward: false });
-      // The raise fails if another one came first.
+      // This command fails if another raise was applied first.
       if (!(result instanceof Object && 'error' in result)) this.checks.counts.raises += 1;
     });
   }

@@ -120,7 +120,10 @@ export class Process implements Clock {
     this.after(this.#pace.loop?.() ?? 0, callback);
   }
 
-  /** In a slow process, several events arrive before the next turn of the protocol. */
+  /**
+   * Runs a callback in a microtask. In a slow process, runs it later, so that several events
+   * arrive before the next turn of the protocol.
+   */
   soon(callback: () => void): void {
     if (this.#pace.loop === undefined) queueMicrotask(callback);
     else this.defer(callback);

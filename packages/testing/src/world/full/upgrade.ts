@@ -29,8 +29,9 @@ export class Upgrade {
   }
 
   /**
-   * Raises the version to the newest one, unless a member has lost its disk. Then restarts all
-   * servers, which replay the entries in their logs with the versions in force at that time.
+   * Raises the version to the newest one, and then restarts all servers. Each server replays each
+   * entry of its log with the version in force at that entry. Does nothing if a member has lost
+   * its disk.
    */
   async raise(): Promise<void> {
     const leader = (): NodeServer | undefined => this.#world.servers.find(({ leads }) => leads);
@@ -42,7 +43,7 @@ export class Upgrade {
       leader()?.raiseVersion();
       await this.#elapse(1_000, isRaised);
     }
-    this.#world.checks.invariants.check('recovers', isRaised(), () => 'the version could not be raised for a minute');
+    this.#world.checks.invariants.check('recovers', isRaised(), () => 'the version was not raised within a minute');
     for (const server of members) {
       server.crash('kill');
       server.start();

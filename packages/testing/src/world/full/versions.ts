@@ -1,10 +1,12 @@
 import type { Message, ServerId, Status } from '@kontiki/core';
 import type { InvariantChecker } from '../invariant-checker.js';
 
-/** The newest version of the state machine that a program has. */
+/** The newest version of the state machine that any program has. */
 export const MAX_VERSION = 4;
 
-/** Checks that a version of the state machine is raised only after every member has announced it. */
+/**
+ * Checks that a version of the state machine is raised only after every member has announced it.
+ */
 export class Versions {
   readonly #invariants: InvariantChecker;
   /**
