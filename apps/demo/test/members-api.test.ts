@@ -61,7 +61,7 @@ it.each([
 ])('a change %s that times out rejects with %s', async (change, code) => {
   const timeOut = (): Promise<never> => Promise.reject(new KontikiError('KONTIKI_TIMEOUT', 'Too late.'));
   const members = { addVoter: timeOut, replace: timeOut, remove: timeOut };
-  const api = new MembersApi({ isLeader: true, members } as unknown as RaftNode, true);
+  const api = new MembersApi({ waitForLeader: async () => ({}), members } as unknown as RaftNode, true);
   const body = JSON.stringify({ change, id: 'n1', with: 'n4', address: 'ws://x:1' });
   const request = Object.assign(Readable.from([Buffer.from(body)]), { method: 'POST', headers: {} });
   const handled = api.handle(request as unknown as IncomingMessage, {} as ServerResponse);

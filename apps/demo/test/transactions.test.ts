@@ -1,7 +1,7 @@
 // Shows how transactions take effect and how a node responds to them. The node runs on a virtual
 // clock.
 import { expect, it } from 'vitest';
-import { MAX_TRANSACTION_BODY } from '../src/http/transaction-body.js';
+import { MAX_TRANSACTION_BODY, parseTransaction } from '../src/http/transaction-body.js';
 import { MAX_OPERATIONS } from '../src/kv/transaction.js';
 import { MAX_KEY, MAX_TTL, MAX_VALUE } from '../src/kv/write.js';
 import { VirtualNode } from './virtual-node.js';
@@ -185,4 +185,14 @@ it('/kv supports only GET and POST, and refuses transactions from web pages', as
   const headers = { Origin: 'http://evil.example' };
   expect((await node.request('POST', '/kv', { success }, headers)).status).toBe(403);
   expect(node.machine.size).toBe(0);
+});
+
+it('a transaction with a condition in a header, or with invalid UTF-8, is refused', async () => {
+  const node = await VirtualNode.start();
+  const headers = { 'If-Match': '"1"' };
+  const condition = await node.request('POST', '/kv', { success: [put('a')] }, headers);
+  expect([condition.status, condition.json.error.code]).toEqual([400, 'CONDITION']);
+  const key = Buffer.concat([Buffer.from('{"success":[{"put":"'), Buffer.of(0xff), Buffer.from('","value":""}]}')]);
+  expect(() => parseTransaction(key)).toThrow('must be JSON in UTF-8');
+  expect(contentOf(node)).toEqual([]);
 });

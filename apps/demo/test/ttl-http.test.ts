@@ -68,6 +68,20 @@ it('PUT refuses a ttl that is not a whole number from 1 to the maximum', async (
   expect(node.machine.size).toBe(0);
 });
 
+it('a write refuses an unknown parameter, and one that occurs twice', async () => {
+  const node = await VirtualNode.start();
+  for (const [method, path] of [
+    ['PUT', '/kv/a?tll=5'],
+    ['PUT', '/kv/a?ttl=5&ttl=6'],
+    ['DELETE', '/kv/a?ttl=5'],
+    ['POST', '/kv?ttl=5'],
+  ] as const) {
+    const { status, json } = await node.request(method, path, 'x');
+    expect([path, status, json.error.code]).toEqual([path, 400, 'QUERY']);
+  }
+  expect(node.machine.size).toBe(0);
+});
+
 it('PUT accepts the shortest and the longest ttl', async () => {
   const node = await VirtualNode.start();
   for (const ttl of [1, MAX_TTL]) {

@@ -1,4 +1,4 @@
-import { CliError, COMMAND } from '../cli.js';
+import { CliError, EXIT, COMMAND } from '../cli.js';
 import { MembersClient } from '../client/members-client.js';
 import { authorityOf, issueCertificate } from './certificates.js';
 import { clientUrl, livingNodes, peerUrl, updateClusterFile, type ClusterFile, type DemoNode } from './cluster-file.js';
@@ -102,13 +102,18 @@ export async function join(
         const { members } = await client.list();
         if (members.some(({ id, part }) => id === me.id && part === 'voter')) return;
         const address = peerUrl(me, cluster.transport);
-        await client.change({ change: 'add', id: me.id, address, metadata: clientUrl(me, cluster) });
+        const change = { change: 'add', id: me.id, address, metadata: clientUrl(me, cluster) } as const;
+        // After an unknown outcome, the call continues where the earlier one has ended.
+        await client.change(change).catch((error: unknown) => {
+          if (!(error instanceof CliError && error.exitCode === EXIT.unknown)) throw error;
+          return client.change(change);
+        });
       },
       stop,
     );
   } catch (error) {
     throw new CliError(
-      `${me.id} is not a voter yet: ${(error as Error).message} Start it again to try again: ${COMMAND} node --id ${me.id}`,
+      `${me.id} is not a voter yet: ${(error as Error).message}. To try again, stop this process and start the node again: ${COMMAND} node --id ${me.id}`,
       undefined,
       { cause: error },
     );

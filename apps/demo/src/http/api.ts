@@ -100,7 +100,10 @@ export class KvApi {
     if (route === '/snapshot') return this.#snapshots.handle(request, response);
     if (route === '/members') return this.#members.handle(request, response);
     if (route === '/sessions') return this.#openSession(request, response);
-    if (route === '/kv' && request.method === 'POST') return this.#transact(request, response);
+    if (route === '/kv' && request.method === 'POST') {
+      checkQuery(query, []);
+      return this.#transact(request, response);
+    }
     if (request.method !== 'GET') {
       const methods = route === '/kv' ? 'GET and POST' : 'GET';
       throw new HttpError(405, 'METHOD', `${route} supports only ${methods}.`);
@@ -122,6 +125,7 @@ export class KvApi {
     if (request.method !== 'PUT' && request.method !== 'DELETE') {
       throw new HttpError(405, 'METHOD', '/kv/KEY supports GET, PUT and DELETE.');
     }
+    checkQuery(target.query, request.method === 'PUT' ? ['ttl'] : []);
     const condition = conditionOf(request);
     const ttl = ttlOf(target.query);
     const body = await readBody(request, request.method === 'PUT' ? MAX_VALUE : 0);
@@ -130,6 +134,8 @@ export class KvApi {
   }
 
   async #transact(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (conditionOf(request).kind !== 'always')
+      throw new HttpError(400, 'CONDITION', 'A transaction compares revisions in compare, not in a header.');
     return this.#propose(request, response, parseTransaction(await readBody(request, MAX_TRANSACTION_BODY)));
   }
 
@@ -221,6 +227,16 @@ export class KvApi {
     const healthy = leader !== undefined && role !== 'failed' && role !== 'closed';
     const founded = membership?.founded === true;
     sendJson(response, healthy ? 200 : 503, { healthy, role, leader: leader?.id ?? null, founded });
+  }
+}
+
+/** Refuses parameters that a write does not have. A misspelled ttl would make a key permanent. */
+function checkQuery(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (!known.includes(name))
+      throw new HttpError(400, 'QUERY', `Nothing was written. There is no parameter ${JSON.stringify(name)} here.`);
+    if (query.getAll(name).length > 1)
+      throw new HttpError(400, 'QUERY', `Nothing was written. The parameter ${name} may occur only once.`);
   }
 }
 

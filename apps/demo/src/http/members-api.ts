@@ -17,6 +17,9 @@ const MAX_BODY = 4_096;
  */
 const TIMEOUT = 60_000;
 
+/** Milliseconds after which a node without a leader refuses a change. */
+const LEADER_TIMEOUT = 2_500;
+
 /** A membership change, as in the body of `POST /members`. */
 export interface MemberChange {
   readonly change: (typeof CHANGES)[number];
@@ -68,6 +71,8 @@ export class MembersApi {
     if (request.method === 'GET') return sendJson(response, 200, this.#list());
     if (request.method !== 'POST') throw new HttpError(405, 'METHOD', '/members supports GET and POST.');
     const change = changeOf(await readBody(request, MAX_BODY));
+    // A client that waits for a leader here could ask another node instead.
+    if (this.#forward) await this.#node.waitForLeader({ timeout: LEADER_TIMEOUT });
     const result = await this.#make(change).catch((error: unknown) => {
       throw SEVERAL.has(change.change) && isKontikiError(error, 'KONTIKI_TIMEOUT') ? unfinished(error) : error;
     });

@@ -14,9 +14,10 @@ type Fields = Readonly<Record<string, unknown>>;
 export function parseTransaction(body: Uint8Array): Transaction {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(body).toString());
+    // Replacing invalid characters could make different keys equal.
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
-    throw invalid('The transaction', 'must be JSON');
+    throw invalid('The transaction', 'must be JSON in UTF-8');
   }
   const fields = fieldsOf('The transaction', json, ['compare', 'success']);
   const compare = listOf('compare', fields['compare'] ?? []).map(comparisonOf);

@@ -33,10 +33,10 @@ export const protocolMutants: readonly Mutant[] = [
     replace: 'return this.#logClock.read(this.now);',
   },
   {
-    name: 'a leader appends no second entry for an expiry whose entry was lost',
+    name: 'a leader appends an entry for an expiry that an earlier entry has passed',
     file: 'protocol/next-expiry.ts',
-    find: 'if (term === this.#passed.term && time <= this.#passed.time) return;',
-    replace: 'if (time <= this.#passed.time) return;',
+    find: 'if ((log.entry(log.lastIndex)?.time ?? -Infinity) >= time) return;',
+    replace: '',
     rare: { why: 'the states of the fast world do not expire', test: 'packages/core/test/protocol/expiries.test.ts' },
   },
 ];

@@ -199,6 +199,8 @@ const known: Names<DefinitionOptions<unknown, unknown, unknown, unknown, unknown
   migrate: true,
 };
 
+const expiryNames: Names<Expiry<unknown>> = { next: true, expire: true };
+
 /**
  * Defines a state machine by its commands and queries. Throws `KONTIKI_BAD_OPTION` if the
  * definition is invalid.
@@ -227,6 +229,8 @@ export function defineStateMachine<
   checkFunction('initial', initial);
   if (migrate !== undefined) checkFunction('migrate', migrate);
   if (expiry !== undefined) {
+    const unknown = refuseNames('definition.expiry', Object(expiry) as object, expiryNames);
+    if (unknown !== undefined) throw unknown;
     const { next, expire } = Object(expiry) as Partial<Expiry<State>>;
     checkFunction('expiry.next', next);
     checkFunction('expiry.expire', expire);

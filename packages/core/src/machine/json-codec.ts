@@ -1,4 +1,4 @@
-import { decodeUtf8, encodeUtf8 } from '../wire/utf8.js';
+import { decodeUtf8, encodeUtf8, encodeUtf8Shared } from '../wire/utf8.js';
 import { isPlainArray, isPlainObject, notPlain } from './plain.js';
 
 /**
@@ -19,6 +19,11 @@ export const jsonCodec: Codec = {
   encode: (value) => encodeUtf8(stringify(value, [])),
   decode: (bytes) => JSON.parse(decodeUtf8(bytes)) as unknown,
 };
+
+/** Encodes like `jsonCodec`, in memory that other inputs share. */
+export function encodeJsonShared(value: unknown): Uint8Array {
+  return encodeUtf8Shared(stringify(value, []));
+}
 
 const MAX_LEVELS = 1_000;
 

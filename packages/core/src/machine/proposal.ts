@@ -2,6 +2,7 @@ import { KontikiError } from '../errors.js';
 import { describe } from '../node/describe.js';
 import { messageOf } from '../store/failure.js';
 import type { Behavior } from './definition.js';
+import { encodeJsonShared, jsonCodec } from './json-codec.js';
 import { encodeCommand } from './record.js';
 import { validate } from './standard-schema.js';
 
@@ -20,7 +21,9 @@ export function encodeProposal(
   let input: Uint8Array | undefined;
   try {
     const valid = command.input === undefined ? given : validate(command.input, given);
-    input = valid === undefined ? undefined : codec.encode(valid);
+    // The input is copied into the record, so its own memory may be shared.
+    const encode = codec === jsonCodec ? encodeJsonShared : (of: unknown): Uint8Array => codec.encode(of);
+    input = valid === undefined ? undefined : encode(valid);
     if (!(input === undefined || input instanceof Uint8Array))
       throw new TypeError('The codec must return a Uint8Array.');
   } catch (error) {

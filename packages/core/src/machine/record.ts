@@ -37,7 +37,8 @@ const pool = new BytePool();
  */
 export function encodeCommand({ version, name, input }: Omit<CommandRecord, 'kind'>, room = 0): Uint8Array {
   const length = room + 6 + textLength(name) + (input?.length ?? 0);
-  const writer = new Writer(length, pool.allocate(length));
+  // Only `TypedNode` asks for room, and it passes the record to nobody who could transfer its memory.
+  const writer = new Writer(length, room > 0 ? pool.allocate(length) : undefined);
   writer.skip(room);
   writer.u8(KIND.command);
   writer.u32(version);

@@ -36,6 +36,7 @@ import { readEntries } from './read-entries.js';
 import { Situation } from './situation.js';
 import type { AlignedStores } from './start/align-stores.js';
 import { TransportSwitch } from './transport-switch.js';
+import { TurnSchedule } from './turn-schedule.js';
 import { wallOffset } from './wall-offset.js';
 
 export interface LoopOptions<Result> {
@@ -87,12 +88,10 @@ export class Loop<Result> {
   readonly #onFailure: (error: Error) => void;
   readonly #hooks: TurnHooks;
   readonly #timer: Timer;
+  readonly #turns: TurnSchedule;
   #memberships: readonly MembershipAt[] = [];
   #bookVersion = 0;
   #leaving: Raft['leaving'] | undefined;
-  #scheduled = false;
-  #isNext = false;
-  #started = false;
   #stopped = false;
 
   constructor({
@@ -124,6 +123,7 @@ export class Loop<Result> {
     this.#onFailure = onFailure;
     this.#changes = new ChangeEvents(raw.raft, events, logger);
     this.#timer = clock.timer(() => this.#turn());
+    this.#turns = new TurnSchedule(clock, () => this.#turn());
     this.situation = new Situation(raw.raft);
     this.reads = new ReadQueue(clock);
     const position = (): AppliedPosition | undefined => (this.applier.isChangingState ? undefined : this.applied);
@@ -162,34 +162,19 @@ export class Loop<Result> {
 
   /** Schedules a turn to process waiting inputs, after the events that have already arrived. */
   schedule(): void {
-    if (this.#scheduled || !this.#started || this.#stopped) return;
-    this.#scheduled = true;
-    this.#clock.defer(() => {
-      this.#scheduled = false;
-      this.#turn();
-    });
+    this.#turns.defer();
   }
 
-  /**
-   * Schedules a turn right after the current code, before any other event. Only events from the
-   * disk or the network may use this method, not calls of the application. A program that proposes
-   * a command whenever the previous one is applied could otherwise keep the process from handling
-   * events at all.
-   */
+  /** Schedules a turn for an event from the disk or the network. */
   #scheduleNext(): void {
-    if (this.#isNext || !this.#started || this.#stopped) return;
-    this.#isNext = true;
-    const run = (): void => {
-      this.#isNext = false;
-      this.#turn();
-    };
-    if (this.#clock.soon === undefined) queueMicrotask(run);
-    else this.#clock.soon(run);
+    // The turn after a late one checks the timers, so receive all messages that have arrived first.
+    if (this.#raw.timersPostponed) this.#turns.defer();
+    else this.#turns.runNext();
   }
 
   /** Runs the first turn. Called once the transport has started. */
   start(): void {
-    this.#started = true;
+    this.#turns.open();
     this.#raw.raft.setExpiry(this.#machine.nextExpiry);
     this.schedule();
   }
@@ -208,6 +193,7 @@ export class Loop<Result> {
   /** Stops the loop, so that no more turns run. */
   stop(): void {
     this.#stopped = true;
+    this.#turns.close();
     this.#timer.close();
     this.snapshots?.stop();
   }

@@ -122,12 +122,17 @@ export class RaftNode<Result = unknown> implements AsyncDisposable {
       events: this.#events,
       logger,
     });
-    this.members = new Members(raft, this.#loop, (call, run, known, patience = this.#timeout) => {
-      const refused = this.#refuseCall(call, known);
-      if (refused !== undefined) return Promise.reject(refused);
-      const timeout = call.timeout ?? patience;
-      return limited(this.#calls, timeout === Infinity ? call : { ...call, timeout }, run, known);
-    });
+    this.members = new Members(
+      raft,
+      this.#loop,
+      (call, run, known, patience = this.#timeout) => {
+        const refused = this.#refuseCall(call, known);
+        if (refused !== undefined) return Promise.reject(refused);
+        const timeout = call.timeout ?? patience;
+        return limited(this.#calls, timeout === Infinity ? call : { ...call, timeout }, run, known);
+      },
+      this.#timeout,
+    );
   }
 
   // ---- Methods that the application calls.

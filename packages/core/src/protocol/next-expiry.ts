@@ -4,24 +4,23 @@ import type { RaftServer } from './raft-server.js';
 
 /**
  * Makes a leader append an entry when the state of its state machine expires. Otherwise, log time
- * would not reach the expiry in an idle cluster.
+ * would not pass the expiry while no client proposes a command.
  */
 export class NextExpiry {
   /** The log time at which the applied state changes next without a command. */
   time: number | undefined;
-  /** The newest expiry for which this leader has appended an entry, and the term of that entry. */
-  #passed = { time: -Infinity, term: 0 };
+  /** The time before which no further entry is appended, so that expiries cost one entry per heartbeat. */
+  #notBefore = -Infinity;
 
-  /** Calls `append` once for each expiry that is due, if the server is the leader. */
+  /** Calls `append` if an expiry is due, the server is the leader, and no entry has passed the expiry. */
   check(server: RaftServer, append: () => Position | ProposalRefusal): void {
     const { time } = this;
-    const { term } = server.ballot;
-    // Append one entry per expiry and term, because an entry of an earlier term may have been
-    // lost. A state machine that lags may report an expiry again after this leader has appended
-    // its entry.
-    if (time === undefined || server.role.name !== 'leader') return;
-    if (term === this.#passed.term && time <= this.#passed.time) return;
-    const now = server.stamp();
-    if (now !== undefined && now >= time && typeof append() === 'object') this.#passed = { time, term };
+    if (time === undefined || server.role.name !== 'leader' || server.now < this.#notBefore) return;
+    const { log, now, timings } = server;
+    // The state machine has not applied this entry yet.
+    if ((log.entry(log.lastIndex)?.time ?? -Infinity) >= time) return;
+    const logTime = server.stamp();
+    if (logTime === undefined || logTime < time || typeof append() === 'string') return;
+    this.#notBefore = now + timings.heartbeat;
   }
 }

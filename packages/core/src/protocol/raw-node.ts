@@ -81,6 +81,14 @@ export class RawNode {
     this.raft = new Raft(start);
   }
 
+  /**
+   * Whether the next turn checks timers that a late turn has postponed. All messages that have arrived
+   * should be received before it.
+   */
+  get timersPostponed(): boolean {
+    return this.#timersPostponed;
+  }
+
   // ---- Inputs to the protocol. After calling one of these methods, call `turn` soon.
 
   receive(from: ServerId, message: Received): void {

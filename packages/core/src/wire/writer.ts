@@ -20,13 +20,21 @@ function digitAt(digits: string, at: number): number {
  * large enough. Numbers are little-endian.
  */
 export class Writer {
-  readonly bytes: Uint8Array;
+  readonly #bytes: Uint8Array;
   #at = 0;
 
   constructor(length: number, memory?: Uint8Array) {
-    if (memory?.length === length) this.bytes = memory;
+    if (memory?.length === length) this.#bytes = memory;
     else
-      this.bytes = memory !== undefined && memory.length > length ? memory.subarray(0, length) : new Uint8Array(length);
+      this.#bytes =
+        memory !== undefined && memory.length > length ? memory.subarray(0, length) : new Uint8Array(length);
+  }
+
+  /** The memory that was written. Throws if more was written than fits. */
+  get bytes(): Uint8Array {
+    // A write of a number beyond the end is silently lost.
+    invariant(this.#at <= this.#bytes.length, () => `${this.#at} bytes were written into ${this.#bytes.length}`);
+    return this.#bytes;
   }
 
   get at(): number {
@@ -34,13 +42,13 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.bytes[this.#at] = value;
+    this.#bytes[this.#at] = value;
     this.#at += 1;
   }
 
   u16(value: number): void {
-    this.bytes[this.#at] = value;
-    this.bytes[this.#at + 1] = value >>> 8;
+    this.#bytes[this.#at] = value;
+    this.#bytes[this.#at + 1] = value >>> 8;
     this.#at += 2;
   }
 
@@ -58,7 +66,7 @@ export class Writer {
   }
 
   raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#at);
+    this.#bytes.set(bytes, this.#at);
     this.#at += bytes.length;
   }
 
@@ -83,9 +91,9 @@ export class Writer {
   /** Overwrites the 32-bit number at an earlier offset. */
   u32At(at: number, value: number): void {
     // Most records are small, so creating a DataView would cost more than it saves.
-    this.bytes[at] = value;
-    this.bytes[at + 1] = value >>> 8;
-    this.bytes[at + 2] = value >>> 16;
-    this.bytes[at + 3] = value >>> 24;
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
+    this.#bytes[at + 2] = value >>> 16;
+    this.#bytes[at + 3] = value >>> 24;
   }
 }

@@ -27,6 +27,7 @@ describe('defineStateMachine', () => {
     ['an initial state with a class', { initial: () => [new Date(0)] }, 'needs the option snapshot. The value at 0 is'],
     ['a migration that is no function', { migrate: {} }, 'migrate must be a function'],
     ['an expiry that is not an object', { expiry: null }, 'expiry.next must be a function, not undefined'],
+    ['an unknown name in expiry', { expiry: { expires: 1 } }, 'There is no definition.expiry.expires'],
     ['an expiry without expire', { expiry: { next: () => undefined } }, 'expiry.expire must be a function'],
   ])('%s is refused', (_name, options, message) => {
     expect(() => define(options)).toThrow(expect.objectContaining({ code: 'KONTIKI_BAD_OPTION' }));

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DelegateReply } from '@kontiki/core/protocol';
 import type { KontikiError, Membership, Message, NodeOptions, RaftNode } from '@kontiki/core';
 import { Filtered } from './filtered-transport.js';
-import { atOnce, Nodes, runToOutcome } from './harness.js';
+import { atOnce, Nodes, outcome, runToOutcome } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -162,6 +162,81 @@ describe('a membership call whose leader fails', () => {
   });
 });
 
+describe('a membership call that has an error', () => {
+  it.each([1, 2, 8])('a call that timed out without a leader is not made by the next one (seed %i)', async (seed) => {
+    nodes = new Nodes(seed);
+    const timings = { heartbeat: 50, election: 1_000 };
+    await nodes.bootstrap('a', 'b', 'c');
+    for (const id of ['a', 'b', 'c']) await open(id, { timings });
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
+    const [leader, [follower, other]] = [nodes.leader, nodes.followers] as [
+      RaftNode<number>,
+      [RaftNode<number>, RaftNode<number>],
+    ];
+    const start = nodes.clock.now();
+    transportOf(follower).hold = 'delegate';
+    const call = outcome(follower.members.setMetadata('a', 'ghost', { timeout: 3_000 }));
+    await nodes.clock.elapse(10);
+    await run(leader.members.transferLeadership(other.id));
+    await nodes.clock.elapse(start + 1_000 - nodes.clock.now());
+    // The deposed leader refuses the call. After that, no server can lead until the call has timed out.
+    await other.close(atOnce);
+    transportOf(follower).release();
+    await nodes.clock.elapse(5);
+    await leader.close(atOnce);
+    for (const { id } of [leader, other]) nodes.nodes.delete(id);
+    expect(await run(call)).toBe('KONTIKI_TIMEOUT');
+    await open(leader.id, { timings });
+    await nodes.clock.elapse(20_000);
+    await run(nodes.leader!.members.transferLeadership(follower.id));
+    await nodes.clock.elapse(5_000);
+    expect(follower.status().membership?.servers.get('a')?.metadata).not.toBe('ghost');
+  });
+
+  it('a change that this server has not received before its deadline has an unknown outcome', async () => {
+    const [leader, follower] = await cluster();
+    transportOf(leader).hold = 'append';
+    transportOf(leader).holdFor = follower.id;
+    const changed = follower.members.setMetadata('a', 'made', { timeout: 2_000 });
+    expect(await run(changed)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(leader.status().membership?.servers.get('a')?.metadata).toBe('made');
+  });
+
+  it('an exception of onProgress ends the call and not the node', async () => {
+    const [leader, follower] = await cluster();
+    await open('d');
+    const onProgress = (): never => {
+      throw new RangeError('of the application');
+    };
+    const error = await failure(follower.members.addVoter('d', 'memory:d', { onProgress }));
+    expect(error).toMatchObject({ code: 'KONTIKI_UNKNOWN_OUTCOME', cause: { message: 'of the application' } });
+    expect(follower.status().role).toBe('follower');
+    expect(leader.isLeader).toBe(true);
+  });
+
+  it('a call of several steps whose leader is deposed has an unknown outcome', async () => {
+    const [leader, follower] = await cluster();
+    const adding = follower.members.addVoter('d', 'memory:d', { expected: 0 });
+    adding.catch(() => {});
+    await nodes.clock.until(() => leader.status().membership?.learners.includes('d') === true);
+    await run(leader.members.transferLeadership(nodes.followers.find(({ id }) => id !== follower.id)?.id));
+    expect(await failure(adding)).toMatchObject({
+      code: 'KONTIKI_UNKNOWN_OUTCOME',
+      cause: { code: 'KONTIKI_NOT_LEADER' },
+    });
+  });
+
+  it('a call made right after the start waits until the new leader can change the members', async () => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      nodes = new Nodes(seed);
+      await nodes.bootstrap('a', 'b', 'c');
+      for (const id of ['a', 'b', 'c']) await open(id);
+      expect(await run(nodes.get('a').members.setMetadata('a', 'new'))).toMatchObject({ revision: 1 });
+      await nodes.close();
+    }
+  });
+});
+
 describe('a leader that performs calls of other servers', () => {
   it('a delegated call that arrives twice is performed once', async () => {
     const [leader, follower] = await cluster();
@@ -181,6 +256,38 @@ describe('a leader that performs calls of other servers', () => {
     controller.abort();
     expect(await run(adding)).toBe('KONTIKI_UNKNOWN_OUTCOME');
     await nodes.clock.elapse(100);
+    await open('d');
+    await nodes.clock.elapse(10_000);
+    expect(leader.status().membership?.learners).toContain('d');
+  });
+
+  it('a leader ends the calls of a server that has stopped', async () => {
+    const [leader, follower] = await cluster();
+    const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
+    await run(follower.members.addLearner('d', 'memory:d'));
+    const waiting = Array.from({ length: 64 }, () => follower.members.addVoter('d', 'memory:d'));
+    const ended = Promise.allSettled(waiting);
+    await nodes.clock.elapse(1_000);
+    await follower.close(atOnce);
+    await ended;
+    await nodes.clock.elapse(2_000);
+    expect(await run(other.members.setMetadata('a', 'new'))).toMatchObject({ revision: 2 });
+    await open('d');
+    await nodes.clock.elapse(10_000);
+    expect(leader.status().membership?.learners).toContain('d');
+  });
+
+  it('a call whose cancellation is lost ends with the next report', async () => {
+    const [leader, follower] = await cluster();
+    const controller = new AbortController();
+    const adding = follower.members.addVoter('d', 'memory:d', { signal: controller.signal });
+    await nodes.clock.until(() => leader.status().membership?.learners.includes('d') === true);
+    nodes.network.isolate(follower.id);
+    controller.abort();
+    expect(await run(adding)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    await nodes.clock.elapse(20);
+    nodes.network.heal();
+    await nodes.clock.elapse(200);
     await open('d');
     await nodes.clock.elapse(10_000);
     expect(leader.status().membership?.learners).toContain('d');
@@ -211,7 +318,8 @@ describe('a leader that performs calls of other servers', () => {
     const [leader, follower] = await cluster();
     const { term } = leader.status();
     const request = new TextEncoder().encode(json);
-    const forged: Message = { kind: 'delegate', term, incarnation: 99, ticket: 1, request };
+    const [{ incarnation }] = transportOf(follower).sent as [Message];
+    const forged: Message = { kind: 'delegate', term, incarnation, ticket: 1, request };
     transportOf(follower).send(leader.id, [forged]);
     await nodes.clock.elapse(100);
     const reply = transportOf(leader).sent.findLast(({ kind }) => kind === 'delegateReply') as DelegateReply;

@@ -7,6 +7,8 @@ export class Filtered implements Transport {
   readonly #held: [to: string, message: Message][] = [];
   /** The kind of messages to hold, or undefined to hold no messages. */
   hold: Message['kind'] | undefined;
+  /** The server whose messages to hold. Default: every server. */
+  holdFor: string | undefined;
 
   constructor(inner: Transport) {
     this.#inner = inner;
@@ -18,10 +20,11 @@ export class Filtered implements Transport {
 
   send(to: string, messages: readonly Message[]): void {
     this.sent.push(...messages);
-    for (const message of messages) if (message.kind === this.hold) this.#held.push([to, message]);
+    const holds = ({ kind }: Message): boolean => kind === this.hold && (this.holdFor ?? to) === to;
+    for (const message of messages) if (holds(message)) this.#held.push([to, message]);
     this.#inner.send(
       to,
-      messages.filter(({ kind }) => kind !== this.hold),
+      messages.filter((message) => !holds(message)),
     );
   }
 

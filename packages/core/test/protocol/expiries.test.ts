@@ -95,3 +95,26 @@ it('a leader appends the entry for an expiry once a full peer has room again', (
   cluster.elapse(500);
   expect(cluster.raft('a').log.lastIndex).toBe(before + 1);
 });
+
+it('expiries that follow each other cost at most one entry per heartbeat', () => {
+  const cluster = led();
+  const before = cluster.raft('a').log.lastIndex;
+  for (let ms = 0; ms < 1_000; ms += 5) {
+    expireIn(cluster, 'a', 1);
+    cluster.elapse(5);
+    cluster.turn('a');
+  }
+  const appended = cluster.raft('a').log.lastIndex - before;
+  expect(appended).toBeGreaterThan(5);
+  expect(appended).toBeLessThanOrEqual(1_000 / cluster.timings.heartbeat);
+});
+
+it('a leader appends no entry for an expiry that a command has passed', () => {
+  const cluster = led();
+  expireIn(cluster, 'a', 10);
+  cluster.skip(20);
+  cluster.propose('a', 'x');
+  const { lastIndex } = cluster.raft('a').log;
+  cluster.elapse(1_000);
+  expect(cluster.raft('a').log.lastIndex).toBe(lastIndex);
+});

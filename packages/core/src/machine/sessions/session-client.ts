@@ -317,7 +317,7 @@ function unknownOutcome(before: KontikiError, cause: unknown): KontikiError {
 }
 
 function levelTooLow(): KontikiError {
-  const text = 'Sessions need feature level 2. Upgrade every server, then raise the level on the leader.';
+  const text = 'Sessions need feature level 2. Upgrade every server, then raise the level.';
   return new KontikiError('KONTIKI_LEVEL', text);
 }
 

@@ -19,12 +19,13 @@ export function checkedMachine<Result>(machine: StateMachine<Result>): StateMach
       return machine.blocksApply;
     },
     get nextExpiry() {
-      const next: unknown = machine.nextExpiry;
-      if (next === undefined || Number.isFinite(next)) return next as number | undefined;
-      throw machineFailed(
-        'reported its next expiry',
-        new TypeError(`nextExpiry must be a number of milliseconds or undefined, not ${describe(next)}`),
-      );
+      try {
+        const next: unknown = machine.nextExpiry;
+        if (next === undefined || Number.isFinite(next)) return next as number | undefined;
+        throw new TypeError(`nextExpiry must be a number of milliseconds or undefined, not ${describe(next)}`);
+      } catch (error) {
+        throw machineFailed('reported its next expiry', error);
+      }
     },
     ...(machine.open && {
       open: async (owner) => {

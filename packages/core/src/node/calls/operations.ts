@@ -40,6 +40,7 @@ export class Operations {
    */
   async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
     if (holds()) return;
+    if (signal.aborted) return new Promise(() => {});
     await new Promise<void>((resolve, reject) => {
       const forget = (): void => {
         this.#watches.delete(watch);

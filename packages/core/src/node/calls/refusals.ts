@@ -10,7 +10,7 @@ export function refusalError(raft: Raft, why: ProposalRefusal, situation: () => 
   switch (why) {
     case 'notLeader': {
       const leader = leaderOf(raft);
-      const hint = leader === undefined ? `${situation()} Try again soon.` : `${leader.id} leads: propose it there.`;
+      const hint = leader === undefined ? `${situation()} Try again soon.` : `${leader.id} leads: call it there.`;
       return new NotLeaderError(`Node ${raft.id} does not lead. ${hint}`, leader);
     }
     case 'transferring':

@@ -47,7 +47,11 @@ const REPORTS: readonly unknown[] = ['running', 'changed', 'returned', 'failed']
 /** Decodes a report. Throws `KONTIKI_PROTOCOL` if the bytes are not a valid report. */
 export function decodeReport(bytes: Uint8Array): Report {
   const report = parse(bytes);
-  if (REPORTS.includes(report.kind)) return report as unknown as Report;
+  const { code, message } = Object(report.error) as Readonly<Record<string, unknown>>;
+  const isComplete =
+    (report.kind !== 'failed' || (typeof code === 'string' && typeof message === 'string')) &&
+    (report.kind !== 'changed' || Number.isSafeInteger(report.revision));
+  if (isComplete && REPORTS.includes(report.kind)) return report as unknown as Report;
   throw new KontikiError('KONTIKI_PROTOCOL', 'The leader sent an invalid report of a delegated call.');
 }
 

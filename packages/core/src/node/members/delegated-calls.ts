@@ -3,11 +3,18 @@ import type { ServerId } from '../../log/server.js';
 import type { Membership } from '../../log/membership.js';
 import type { Delegate } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
+import { unlessAborted } from '../calls/limited.js';
 import type { Operations } from '../calls/operations.js';
 import type { CatchUpProgress } from './catch-up.js';
 import { decodeRequest, encode, MAX_REQUEST, reportError, type Report, type Request } from './delegate-codec.js';
-import type { LeaderMembers } from './leader-members.js';
+import { hasCommitted, type LeaderMembers } from './leader-members.js';
 import { perform } from './member-calls.js';
+
+/**
+ * Number of election timeouts without a message of the other server after which the leader ends a call,
+ * and the calling server no longer waits for the outcome.
+ */
+export const SILENCE = 4;
 
 /** Maximum number of delegated calls in progress. This bounds the memory that they use. */
 const MAX_CALLS = 64;
@@ -18,6 +25,8 @@ interface Running {
   readonly message: Delegate;
   readonly controller: AbortController;
   progress: CatchUpProgress | undefined;
+  /** Whether the leader has received an answer of the server's incarnation that made the call. */
+  hasAnswered: boolean;
 }
 
 /**
@@ -46,7 +55,10 @@ export class DelegatedCalls {
       return this.#reply(from, message, reportError(error));
     }
     if ('cancel' in request) this.#cancel(from, message, request.cancel);
-    else void this.#perform({ from, message, controller: new AbortController(), progress: undefined }, request);
+    else {
+      const controller = new AbortController();
+      void this.#perform({ from, message, controller, progress: undefined, hasAnswered: false }, request);
+    }
   }
 
   #decode({ request }: Delegate): Request {
@@ -62,7 +74,8 @@ export class DelegatedCalls {
 
   #cancel(from: ServerId, { incarnation }: Delegate, ticket: number): void {
     for (const { from: server, message, controller } of this.#running) {
-      if (server === from && message.incarnation === incarnation && message.ticket === ticket) controller.abort();
+      if (server === from && message.incarnation === incarnation && message.ticket === ticket)
+        controller.abort(callerStopped(from));
     }
   }
 
@@ -75,18 +88,33 @@ export class DelegatedCalls {
     const onProgress = (progress: CatchUpProgress): void => void (call.progress = progress);
     const catchesUp = request.name === 'addVoter' || request.name === 'replace';
     const options = { ...request.options, signal, ...(catchesUp ? { onProgress } : {}) };
-    const report = await perform(this.#leader, request, options).then(reportResult, reportError);
+    const report = await this.#whenReady(signal)
+      .then(() => perform(this.#leader, request, options))
+      .then(reportResult, reportError);
     ended.abort();
     this.#running.delete(call);
     if (call.progress !== undefined) this.#reply(from, message, runningReport(call));
     this.#reply(from, message, report);
   }
 
-  /** Reports with each heartbeat that a call is in progress, until `ended` is aborted. */
+  /** Resolves when this leader can change the membership, which needs a committed entry of its own. */
+  #whenReady(signal: AbortSignal): Promise<void> {
+    const raft = this.#raft;
+    return unlessAborted(
+      this.#operations.until(() => raft.role !== 'leader' || hasCommitted(raft), signal),
+      signal,
+    );
+  }
+
+  /**
+   * Reports with each heartbeat that a call is in progress, until `ended` is aborted. Ends the call if
+   * its server has stopped, because nobody waits for the outcome any more.
+   */
   #reportProgress(call: Running, ended: AbortSignal): void {
     const { timings } = this.#raft;
     let reportAt = this.#raft.now + timings.heartbeat;
     const report = (): boolean => {
+      if (this.#hasStopped(call)) call.controller.abort(callerStopped(call.from));
       if (this.#raft.now >= reportAt) {
         reportAt = this.#raft.now + timings.heartbeat;
         this.#reply(call.from, call.message, runningReport(call));
@@ -96,10 +124,28 @@ export class DelegatedCalls {
     void this.#operations.until(report, ended);
   }
 
+  #hasStopped(call: Running): boolean {
+    const { from, message } = call;
+    const { role, peers, leaving, now, timings } = this.#raft;
+    // Without a progress of each peer, only a leader could know.
+    if (role !== 'leader' || leaving.has(from)) return false;
+    const peer = peers?.get(from);
+    if (peer === undefined) return true;
+    // Before its first answer, the leader knows only the previous incarnation of a restarted server.
+    const isSame = peer.incarnation === message.incarnation;
+    call.hasAnswered ||= isSame;
+    return (call.hasAnswered && !isSame) || now - peer.lastActive > SILENCE * timings.election;
+  }
+
   #reply(from: ServerId, message: Delegate, report: Report): void {
     const reply = encode(report);
     void this.#operations.run((raft) => raft.forwarded.reply(from, message, reply));
   }
+}
+
+/** Returns the reason for ending a call. */
+function callerStopped(server: ServerId): KontikiError {
+  return new KontikiError('KONTIKI_ABORTED', `${server} no longer waits for this call.`);
 }
 
 function runningReport({ progress }: Running): Report {

@@ -1,4 +1,4 @@
-import { isKontikiError, KontikiError } from '../../errors.js';
+import { isKontikiError, KontikiError, type ErrorCode } from '../../errors.js';
 import type { DelegateReply } from '../../protocol/message.js';
 import type { Raft } from '../../protocol/raft.js';
 import type { CallOptions } from '../calls/calls.js';
@@ -7,27 +7,45 @@ import type { Operations } from '../calls/operations.js';
 import { describe } from '../describe.js';
 import { badOption } from '../options.js';
 import type { CatchUpOptions, ChangeOptions, Forwardable, ReconcileOptions } from './change-options.js';
+import { SILENCE } from './delegated-calls.js';
 import { decodeReport, encode, errorOf, MAX_REQUEST, type Report } from './delegate-codec.js';
-import type { LeaderMembers, Limited } from './leader-members.js';
+import { hasCommitted, type LeaderMembers, type Limited } from './leader-members.js';
 import { perform, type MemberCall } from './member-calls.js';
 
-/** Number of election timeouts without a report after which the outcome of a call is unknown. */
-const SILENCE = 4;
-
 /**
- * Share of a call's time limit that the leader gets. The leader's error then arrives before the
- * time limit of the delegating server ends.
+ * Share of the remaining time that the leader gets for a call. The leader's error then arrives before
+ * the time limit of the delegating server ends.
  */
 const LEADERS_SHARE = 0.9;
 
 /** The options of all membership calls, combined in one type. */
 type Options = CatchUpOptions & ReconcileOptions;
 
+/**
+ * Errors of a leader that is closing or no longer leads. After one of them, a call of a single step has
+ * changed nothing, so it can be sent to the next leader.
+ */
+const NEXT_LEADER: readonly ErrorCode[] = ['KONTIKI_NOT_LEADER', 'KONTIKI_CLOSED'];
+
 interface DelegatorParts {
   readonly raft: Raft;
   readonly operations: Operations;
   readonly limited: Limited;
   readonly leader: LeaderMembers;
+  /** The default time limit of a call in milliseconds. */
+  readonly timeout: number;
+}
+
+/** A call that a server delegates. */
+interface Delegated {
+  readonly call: MemberCall;
+  readonly options: Options;
+  /** Whether the call consists of several changes, and waits without a limit for a new server. */
+  readonly hasSteps: boolean;
+  /** Aborted when the call has timed out, or its caller has aborted it. */
+  readonly signal: AbortSignal;
+  /** Whether the leader may have performed the call, so that its outcome is unknown. */
+  isSent: boolean;
 }
 
 /**
@@ -48,22 +66,25 @@ export class Delegator {
   }
 
   /** Makes a call. `known` has the names of the options that the call accepts. */
-  async call(call: MemberCall, options: CallOptions & Forwardable, known: object): Promise<unknown> {
-    const refused = refuseOptions(options, known);
+  async call(call: MemberCall, given: CallOptions & Forwardable, known: object): Promise<unknown> {
+    const refused = refuseOptions(given, known);
     if (refused !== undefined) throw refused;
-    const { forward = true, ...rest }: Options = options;
+    const { forward = true, ...options }: Options = given;
     if (typeof forward !== 'boolean') throw badOption(`forward must be true or false, not ${describe(forward)}.`);
     const { raft, leader, limited } = this.#parts;
-    if (!forward || raft.role === 'leader') return perform(leader, call, rest);
-    const request = encodeCall(call, rest);
-    // These calls wait without a limit until a new server has caught up.
-    const patience = call.name === 'addVoter' || call.name === 'replace' || call.name === 'reconcile';
-    const state = { isSent: false };
+    if (!forward || raft.role === 'leader') return perform(leader, call, options);
+    // Refuse arguments that cannot be sent, even if this server may lead soon.
+    encodeCall(call, options, undefined);
+    const hasSteps = call.name === 'addVoter' || call.name === 'replace' || call.name === 'reconcile';
+    let delegated: Delegated | undefined;
     try {
-      const run = (signal: AbortSignal): Promise<unknown> => this.#run(call, rest, request, state, signal);
-      return await (patience ? limited({ signal: rest.signal }, run, known, Infinity) : limited(rest, run, known));
+      const run = (signal: AbortSignal): Promise<unknown> =>
+        this.#run((delegated = { call, options, hasSteps, signal, isSent: false }));
+      return await (hasSteps
+        ? limited({ signal: options.signal }, run, known, Infinity)
+        : limited(options, run, known));
     } catch (error) {
-      if (!state.isSent) throw error;
+      if (delegated?.isSent !== true) throw error;
       throw unknownCall(error);
     }
   }
@@ -75,38 +96,59 @@ export class Delegator {
     } catch (error) {
       report = { kind: 'failed', error: { code: 'KONTIKI_UNKNOWN_OUTCOME', message: (error as Error).message } };
     }
-    this.#onReport.get(ticket)?.(report);
+    const onReport = this.#onReport.get(ticket);
+    if (onReport !== undefined) onReport(report);
+    // The caller has ended the call, but the message that cancels it was lost.
+    else if (report?.kind === 'running') this.#cancel(ticket);
   }
 
-  async #run(
-    call: MemberCall,
-    options: Options,
-    request: Uint8Array,
-    state: { isSent: boolean },
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    const { raft, operations, leader } = this.#parts;
+  async #run(delegated: Delegated): Promise<unknown> {
+    const { raft, operations, leader, timeout: patience } = this.#parts;
+    const { call, options, hasSteps, signal } = delegated;
+    const deadline = raft.now + (options.timeout ?? patience);
     for (;;) {
       await this.#waitForLeader(options);
+      // After its deadline, a call must have no effect on the leader that is elected next.
+      if (signal.aborted) throw signal.reason;
+      if (raft.leader === undefined) continue;
       if (raft.role === 'leader' || !raft.forwarded.canDelegate) return perform(leader, call, options);
-      const report = await this.#delegate(request, options, state, signal);
-      state.isSent = false;
+      const timeout = hasSteps ? options.timeout : Math.max(1, (deadline - raft.now) * LEADERS_SHARE);
+      const report = await this.#delegate(delegated, encodeCall(call, options, timeout));
       if (report?.kind === 'changed') {
-        await operations.until(() => (raft.log.membership?.revision ?? 0) >= report.revision, signal);
+        await operations.until(() => this.#hasRevision(report.revision), signal);
         return raft.log.membership;
       }
       if (report?.kind === 'returned') return report.value;
-      if (report?.kind === 'failed' && report.error.code !== 'KONTIKI_NOT_LEADER') throw errorOf(report.error);
-      // The leader changed nothing. Retry after a heartbeat, because another server may lead by
-      // then.
+      if (report?.kind === 'failed') {
+        const { code } = report.error;
+        const changedNothing = !hasSteps && NEXT_LEADER.includes(code);
+        // An earlier step of the call may have been made.
+        const isUnknown = code === 'KONTIKI_ABORTED' || (hasSteps && NEXT_LEADER.includes(code));
+        if (isUnknown) throw errorOf(report.error);
+        delegated.isSent = false;
+        if (!changedNothing) throw errorOf(report.error);
+      }
+      delegated.isSent = false;
+      // Retry after a heartbeat, because another server may lead by then.
       const again = raft.now + raft.timings.heartbeat;
       await operations.until(() => raft.now >= again, signal);
     }
   }
 
+  /** Returns whether the membership that a call has made is committed as far as this server knows. */
+  #hasRevision(revision: number): boolean {
+    const { log, id } = this.#parts.raft;
+    const { membership } = log;
+    if (membership === undefined || membership.revision < revision) return false;
+    // A removed server does not learn that its removal is committed.
+    const isMember = membership.servers.has(id);
+    return !isMember || (log.membershipIndex <= log.committed && membership.outgoing.length === 0);
+  }
+
   #waitForLeader({ timeout, signal }: CallOptions): Promise<void> {
     const { raft, operations, limited } = this.#parts;
-    const isLed = (): boolean => raft.leader !== undefined;
+    // A new leader refuses changes until it has committed an entry of its own.
+    const isLed = (): boolean => raft.leader !== undefined && (raft.role !== 'leader' || hasCommitted(raft));
     return limited({ timeout, signal }, (aborted) => operations.until(isLed, aborted), callOptions);
   }
 
@@ -114,49 +156,64 @@ export class Delegator {
    * Sends a request and resolves with the report of its outcome. Undefined if the leader refused
    * the request.
    */
-  async #delegate(
-    request: Uint8Array,
-    { onProgress }: Options,
-    state: { isSent: boolean },
-    signal: AbortSignal,
-  ): Promise<Report | undefined> {
+  async #delegate(delegated: Delegated, request: Uint8Array): Promise<Report | undefined> {
     const { raft, operations } = this.#parts;
+    const { options, signal } = delegated;
+    let heard = raft.now;
+    let outcome: { readonly report: Report | undefined } | undefined;
+    let thrown: { readonly error: unknown } | undefined;
+    const onReport = (report: Report | undefined): void => {
+      heard = raft.now;
+      if (report?.kind !== 'running') outcome = { report };
+      else if (report.progress !== undefined) {
+        try {
+          options.onProgress?.(report.progress);
+        } catch (error) {
+          thrown ??= { error };
+        }
+      }
+    };
     const ticket = await operations.run(({ forwarded }) => {
       if (signal.aborted || !forwarded.canDelegate) return undefined;
-      state.isSent = true;
-      return forwarded.delegate(request);
+      delegated.isSent = true;
+      heard = raft.now;
+      const sent = forwarded.delegate(request);
+      this.#onReport.set(sent, onReport);
+      return sent;
     });
     if (ticket === undefined) return undefined;
     const cancel = (): void => {
       this.#onReport.delete(ticket);
-      void operations.run(({ forwarded }) => forwarded.canDelegate && forwarded.delegate(encode({ cancel: ticket })));
+      this.#cancel(ticket);
     };
     signal.addEventListener('abort', cancel);
-    let heard = raft.now;
-    let outcome: { readonly report: Report | undefined } | undefined;
-    this.#onReport.set(ticket, (report) => {
-      heard = raft.now;
-      if (report?.kind !== 'running') outcome = { report };
-      else if (report.progress !== undefined) onProgress?.(report.progress);
-    });
-    try {
-      await operations.until(() => outcome !== undefined || raft.now - heard > SILENCE * raft.timings.election, signal);
-    } finally {
-      this.#onReport.delete(ticket);
-      signal.removeEventListener('abort', cancel);
-    }
-    if (outcome === undefined) throw new KontikiError('KONTIKI_TIMEOUT', 'The leader stopped reporting on the call.');
-    return outcome.report;
+    if (signal.aborted) cancel();
+    const isSilent = (): boolean => raft.now - heard > SILENCE * raft.timings.election;
+    await operations.until(() => thrown !== undefined || outcome !== undefined || isSilent(), signal);
+    signal.removeEventListener('abort', cancel);
+    this.#onReport.delete(ticket);
+    if (thrown === undefined && outcome !== undefined) return outcome.report;
+    this.#cancel(ticket);
+    if (thrown !== undefined) throw thrown.error;
+    throw new KontikiError('KONTIKI_TIMEOUT', 'The leader stopped reporting on the call.');
+  }
+
+  /** Asks the leader to end a call. */
+  #cancel(ticket: number): void {
+    const request = encode({ cancel: ticket });
+    void this.#parts.operations.run(({ forwarded }) => forwarded.canDelegate && forwarded.delegate(request));
   }
 }
 
 /** Encodes a call with the options that the leader needs. Throws if JSON cannot represent it. */
-function encodeCall(call: MemberCall, options: Options): Uint8Array {
-  const { timeout, expected, force, dryRun }: ChangeOptions & ReconcileOptions = options;
-  const share = timeout === undefined ? undefined : timeout * LEADERS_SHARE;
+function encodeCall(
+  call: MemberCall,
+  { expected, force, dryRun }: ChangeOptions & ReconcileOptions,
+  timeout: number | undefined,
+): Uint8Array {
   let request: Uint8Array;
   try {
-    request = encode({ ...call, options: { timeout: share, expected, force, dryRun } });
+    request = encode({ ...call, options: { timeout, expected, force, dryRun } });
   } catch (error) {
     const text = 'The arguments of a membership call must be plain data. Nothing was changed.';
     throw new KontikiError('KONTIKI_BAD_OPTION', text, { cause: error });

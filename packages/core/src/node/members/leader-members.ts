@@ -299,6 +299,11 @@ export class LeaderMembers implements MemberCalls {
   }
 }
 
+/** Returns whether a leader has committed an entry of its own term, so that it can change the membership. */
+export function hasCommitted({ log, ballot }: Raft): boolean {
+  return log.termAt(log.committed) === ballot.term;
+}
+
 function refuseLease(leaseMs: unknown): Error | undefined {
   if (leaseMs === 0 || (Number.isInteger(leaseMs) && isWithin(leaseMs, 50, 3_600_000))) return undefined;
   return badOption(`leaseMs must be 0, or an integer from 50 to 3,600,000, not ${describe(leaseMs)}.`);

@@ -35,9 +35,14 @@ export class Members {
   readonly #leader: LeaderMembers;
   readonly #delegator: Delegator;
 
-  constructor(raft: Raft, loop: LoopParts & { onDelegated: (event: DelegateEvent) => void }, limited: Limited) {
+  constructor(
+    raft: Raft,
+    loop: LoopParts & { onDelegated: (event: DelegateEvent) => void },
+    limited: Limited,
+    timeout: number,
+  ) {
     this.#leader = new LeaderMembers(raft, loop, limited);
-    this.#delegator = new Delegator({ raft, operations: loop.operations, limited, leader: this.#leader });
+    this.#delegator = new Delegator({ raft, operations: loop.operations, limited, leader: this.#leader, timeout });
     const calls = new DelegatedCalls(raft, loop.operations, this.#leader);
     loop.onDelegated = (event): void => {
       if (event.message.kind === 'delegateReply') this.#delegator.onReply(event.message);
