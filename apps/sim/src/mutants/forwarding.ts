@@ -43,6 +43,12 @@ export const nodeMutants: readonly Mutant[] = [
     rare: { why: 'the worlds do not check the effect of each membership change', test: DELEGATION },
   },
   {
+    name: 'a delegated call without an outcome counts as never sent',
+    file: 'node/members/delegator.ts',
+    find: 'delegated.isSent = true;',
+    replace: '',
+  },
+  {
     name: 'a server waits forever for a leader that does not report',
     file: 'node/members/delegator.ts',
     find: 'raft.now - heard > SILENCE * raft.timings.election;',

@@ -74,6 +74,7 @@ export const INVARIANTS = [
  * - `linearizable`: the workload finds no contradictions in the answers to clients
  * - `versionsAreKnown`: a version of the state machine is raised only after every member has
  *   announced it
+ * - `refusedChangesNothing`: a membership call that rejects with a certain error has no effect, also later
  */
 export const NODE_INVARIANTS = [
   'appliesInOrder',
@@ -83,6 +84,7 @@ export const NODE_INVARIANTS = [
   'oneEpochServes',
   'linearizable',
   'versionsAreKnown',
+  'refusedChangesNothing',
 ] as const;
 
 export type Invariant = (typeof INVARIANTS)[number] | (typeof NODE_INVARIANTS)[number];

@@ -43,6 +43,10 @@ export class NodeChecks {
   readonly freshness: Freshness;
   readonly invariants: InvariantChecker;
   readonly #mix: Mix;
+  /** The metadata of membership calls that rejected with a certain error. */
+  readonly refused: Set<string> = new Set();
+  /** Number of membership calls whose effect the checks can recognize. */
+  annotations = 0;
   readonly versions: Versions;
   readonly #ballots: Ballots;
   readonly #servers: () => readonly Observed[];
@@ -104,6 +108,19 @@ export class NodeChecks {
     const isCommitted = ({ index, term }: MembershipEntry): boolean => this.#entries.termOf(index) === term;
     const newest = Math.max(1, ...all.filter(isCommitted).map(({ index }) => index));
     return all.some(({ index, membership }) => index >= newest && isQuorum(membership, holds));
+  }
+
+  /** Checks that no committed membership contains the metadata of a refused call. */
+  refusedHaveNoEffect(): void {
+    for (const { index, term, membership } of this.#memberships.values()) {
+      if (this.#entries.termOf(index) !== term) continue;
+      for (const { metadata } of membership.servers.values())
+        this.invariants.check(
+          'refusedChangesNothing',
+          !this.refused.has(metadata),
+          () => `entry ${index} contains ${metadata}, whose call was refused`,
+        );
+    }
   }
 
   // ---- logs

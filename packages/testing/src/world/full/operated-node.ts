@@ -27,6 +27,19 @@ export abstract class OperatedNode {
       await members.change(steps, { force });
       this.checks.counts.changes += 1;
     });
+    this.#annotate();
+  }
+
+  /** Makes a membership change that the checks recognize. After a certain error, it must have no effect. */
+  #annotate(): void {
+    const { checks, id } = this;
+    const metadata = `annotation ${(checks.annotations += 1)}`;
+    this.#onAny(async ({ members }) => {
+      await members.setMetadata(id, metadata).catch((error: unknown) => {
+        if (!isKontikiError(error, 'KONTIKI_UNKNOWN_OUTCOME')) checks.refused.add(metadata);
+        throw error;
+      });
+    });
   }
 
   setLease(leaseMs: number): void {

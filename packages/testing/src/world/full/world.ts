@@ -296,9 +296,9 @@ class World {
     await upgrade?.raise();
     const agree = await this.#elapse(60_000, () => this.#agree);
     invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
-    for (const { id, machine } of this.#participants) {
+    this.checks.refusedHaveNoEffect();
+    for (const { id, machine } of this.#participants)
       if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
-    }
     // A timer set before the faults ended may fire up to a second late.
     await this.#elapse(patience + 1_000);
     for (const { id, pendingRequests } of this.servers)
