@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { DelegateReply } from '@kontiki/core/protocol';
 import type { KontikiError, Membership, Message, NodeOptions, RaftNode } from '@kontiki/core';
 import { Filtered } from './filtered-transport.js';
-import { atOnce, Nodes, outcome, runToOutcome } from './harness.js';
+import { atOnce, Nodes, outcome, runToOutcome, SuspendableProcess } from './harness.js';
 
 let nodes = new Nodes();
 afterEach(async () => {
@@ -43,6 +43,11 @@ const failure = async (promise: Promise<unknown>): Promise<KontikiError> =>
       (error: unknown) => error,
     ),
   )) as KontikiError;
+
+function abortable(): { readonly signal: AbortSignal; readonly abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
+}
 
 const votersOf = (membership: unknown): readonly string[] => (membership as Membership).voters;
 const delegates = (node: RaftNode<number>): Message[] =>
@@ -202,6 +207,74 @@ describe('a membership call that has an error', () => {
     expect(leader.status().membership?.servers.get('a')?.metadata).toBe('made');
   });
 
+  it('a change that the calling server makes as the new leader may have an unknown outcome', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const a = await open('a');
+    const call = outcome(a.members.setMetadata('a', 'ghost', { timeout: 3_000 }));
+    await nodes.clock.elapse(500);
+    // Server a campaigns first, so it performs its own call.
+    const b = await open('b', { timings: { heartbeat: 50, election: 5_000 } });
+    // The other voter stores the change, but its acknowledgement is late.
+    a.on('commit', () => (transportOf(b).hold = 'appendAccepted'));
+    await nodes.clock.elapse(3_000);
+    expect(await run(call)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    transportOf(b).release();
+    await nodes.clock.elapse(2_000);
+    expect(b.status().membership?.servers.get('a')?.metadata).toBe('ghost');
+  });
+
+  it('a call of several steps ends although the calling server receives no entries', async () => {
+    const [leader, follower] = await cluster();
+    await open('d');
+    transportOf(leader).hold = 'append';
+    transportOf(leader).holdFor = follower.id;
+    const added = follower.members.addVoter('d', 'memory:d', { timeout: 1_000 });
+    expect(await run(added)).toBe('KONTIKI_UNKNOWN_OUTCOME');
+    expect(leader.status().membership?.voters).toContain('d');
+  });
+
+  it('a call on a server that was elected a moment ago waits until it can change the members', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    let call: Promise<unknown> | undefined;
+    for (const id of ['a', 'b', 'c']) {
+      const node = await open(id);
+      node.on('leader', ({ leader }) => {
+        if (leader?.id === id) call ??= outcome(node.members.setMetadata('a', 'new'));
+      });
+    }
+    await nodes.clock.until(() => call !== undefined);
+    expect(await run(call as Promise<unknown>)).toMatchObject({ revision: 1 });
+  });
+
+  it('a call continues after all processes were suspended', async () => {
+    await nodes.bootstrap('a', 'b', 'c');
+    const processes = ['a', 'b', 'c'].map((id) => [id, new SuspendableProcess(nodes.clock)] as const);
+    for (const [id, clock] of processes)
+      await nodes.open(id, { clock, transport: clock.wrap(nodes.network.transport()) });
+    await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
+    const adding = outcome(nodes.followers[0]!.members.addVoter('d', 'memory:d'));
+    await nodes.clock.elapse(1_000);
+    for (const [, process] of processes) process.suspend();
+    await nodes.clock.elapse(1_000);
+    for (const [, process] of processes) process.resume();
+    await nodes.clock.elapse(300);
+    await open('d');
+    expect(votersOf(await run(adding))).toContain('d');
+  });
+
+  it('onProgress is called only when the new server has made progress', async () => {
+    const [, follower] = await cluster();
+    const matches: number[] = [];
+    const { signal, abort } = abortable();
+    const adding = outcome(
+      follower.members.addVoter('d', 'memory:d', { signal, onProgress: ({ match }) => void matches.push(match) }),
+    );
+    await nodes.clock.elapse(2_000);
+    abort();
+    await run(adding);
+    expect(matches).toEqual([0]);
+  });
+
   it('an exception of onProgress ends the call and not the node', async () => {
     const [leader, follower] = await cluster();
     await open('d');
@@ -275,6 +348,25 @@ describe('a leader that performs calls of other servers', () => {
     await open('d');
     await nodes.clock.elapse(10_000);
     expect(leader.status().membership?.learners).toContain('d');
+  });
+
+  it('a leader ends the calls of a server that restarted before its first answer', async () => {
+    const [leader, follower] = await cluster();
+    const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
+    await run(follower.members.addLearner('d', 'memory:d'));
+    await follower.close(atOnce);
+    await nodes.clock.elapse(100);
+    const restarted = await open(follower.id);
+    transportOf(restarted).hold = 'heartbeatReply';
+    await nodes.clock.until(() => restarted.leader !== undefined);
+    const ended = Promise.allSettled(Array.from({ length: 64 }, () => restarted.members.addVoter('d', 'memory:d')));
+    await nodes.clock.elapse(20);
+    await restarted.close(atOnce);
+    await ended;
+    await open(follower.id);
+    await nodes.clock.elapse(10_000);
+    expect(leader.isLeader).toBe(true);
+    expect(await run(other.members.setMetadata('a', 'new'))).toMatchObject({ revision: 2 });
   });
 
   it('a call whose cancellation is lost ends with the next report', async () => {

@@ -9,12 +9,7 @@ import type { CatchUpProgress } from './catch-up.js';
 import { decodeRequest, encode, MAX_REQUEST, reportError, type Report, type Request } from './delegate-codec.js';
 import { hasCommitted, type LeaderMembers } from './leader-members.js';
 import { perform } from './member-calls.js';
-
-/**
- * Number of election timeouts without a message of the other server after which the leader ends a call,
- * and the calling server no longer waits for the outcome.
- */
-export const SILENCE = 4;
+import { Silence } from './silence.js';
 
 /** Maximum number of delegated calls in progress. This bounds the memory that they use. */
 const MAX_CALLS = 64;
@@ -25,7 +20,10 @@ interface Running {
   readonly message: Delegate;
   readonly controller: AbortController;
   progress: CatchUpProgress | undefined;
-  /** Whether the leader has received an answer of the server's incarnation that made the call. */
+  readonly silence: Silence;
+  /** The incarnation of the server that the leader knew when the call arrived. */
+  readonly known: number | undefined;
+  /** Whether the leader has received an answer of the incarnation that made the call. */
   hasAnswered: boolean;
 }
 
@@ -55,10 +53,14 @@ export class DelegatedCalls {
       return this.#reply(from, message, reportError(error));
     }
     if ('cancel' in request) this.#cancel(from, message, request.cancel);
-    else {
-      const controller = new AbortController();
-      void this.#perform({ from, message, controller, progress: undefined, hasAnswered: false }, request);
-    }
+    else void this.#perform(this.#start(from, message), request);
+  }
+
+  #start(from: ServerId, message: Delegate): Running {
+    const controller = new AbortController();
+    const known = this.#raft.peers?.get(from)?.incarnation;
+    const silence = new Silence(this.#raft);
+    return { from, message, controller, progress: undefined, silence, known, hasAnswered: false };
   }
 
   #decode({ request }: Delegate): Request {
@@ -125,16 +127,18 @@ export class DelegatedCalls {
   }
 
   #hasStopped(call: Running): boolean {
-    const { from, message } = call;
-    const { role, peers, leaving, now, timings } = this.#raft;
-    // Without a progress of each peer, only a leader could know.
+    const { from, message, silence, known } = call;
+    const { role, peers, leaving } = this.#raft;
+    // Only a leader hears from its peers, and it hears less from servers that are leaving.
     if (role !== 'leader' || leaving.has(from)) return false;
     const peer = peers?.get(from);
     if (peer === undefined) return true;
     // Before its first answer, the leader knows only the previous incarnation of a restarted server.
     const isSame = peer.incarnation === message.incarnation;
     call.hasAnswered ||= isSame;
-    return (call.hasAnswered && !isSame) || now - peer.lastActive > SILENCE * timings.election;
+    if (!isSame && (call.hasAnswered || peer.incarnation !== known)) return true;
+    silence.end(peer.lastActive);
+    return silence.isTooLong();
   }
 
   #reply(from: ServerId, message: Delegate, report: Report): void {

@@ -7,10 +7,10 @@ import type { Operations } from '../calls/operations.js';
 import { describe } from '../describe.js';
 import { badOption } from '../options.js';
 import type { CatchUpOptions, ChangeOptions, Forwardable, ReconcileOptions } from './change-options.js';
-import { SILENCE } from './delegated-calls.js';
 import { decodeReport, encode, errorOf, MAX_REQUEST, type Report } from './delegate-codec.js';
 import { hasCommitted, type LeaderMembers, type Limited } from './leader-members.js';
 import { perform, type MemberCall } from './member-calls.js';
+import { Silence } from './silence.js';
 
 /**
  * Share of the remaining time that the leader gets for a call. The leader's error then arrives before
@@ -72,7 +72,7 @@ export class Delegator {
     const { forward = true, ...options }: Options = given;
     if (typeof forward !== 'boolean') throw badOption(`forward must be true or false, not ${describe(forward)}.`);
     const { raft, leader, limited } = this.#parts;
-    if (!forward || raft.role === 'leader') return perform(leader, call, options);
+    if (!forward || (raft.role === 'leader' && hasCommitted(raft))) return perform(leader, call, options);
     // Refuse arguments that cannot be sent, even if this server may lead soon.
     encodeCall(call, options, undefined);
     const hasSteps = call.name === 'addVoter' || call.name === 'replace' || call.name === 'reconcile';
@@ -103,7 +103,7 @@ export class Delegator {
   }
 
   async #run(delegated: Delegated): Promise<unknown> {
-    const { raft, operations, leader, timeout: patience } = this.#parts;
+    const { raft, operations, timeout: patience } = this.#parts;
     const { call, options, hasSteps, signal } = delegated;
     const deadline = raft.now + (options.timeout ?? patience);
     for (;;) {
@@ -111,11 +111,13 @@ export class Delegator {
       // After its deadline, a call must have no effect on the leader that is elected next.
       if (signal.aborted) throw signal.reason;
       if (raft.leader === undefined) continue;
-      if (raft.role === 'leader' || !raft.forwarded.canDelegate) return perform(leader, call, options);
-      const timeout = hasSteps ? options.timeout : Math.max(1, (deadline - raft.now) * LEADERS_SHARE);
+      const left = Math.max(1, deadline - raft.now);
+      if (raft.role === 'leader' || !raft.forwarded.canDelegate)
+        return this.#performHere(delegated, hasSteps ? options.timeout : left);
+      const timeout = hasSteps ? options.timeout : left * LEADERS_SHARE;
       const report = await this.#delegate(delegated, encodeCall(call, options, timeout));
       if (report?.kind === 'changed') {
-        await operations.until(() => this.#hasRevision(report.revision), signal);
+        await this.#waitForRevision(delegated, report.revision);
         return raft.log.membership;
       }
       if (report?.kind === 'returned') return report.value;
@@ -133,6 +135,26 @@ export class Delegator {
       const again = raft.now + raft.timings.heartbeat;
       await operations.until(() => raft.now >= again, signal);
     }
+  }
+
+  /** Performs a call on this server, which leads now. */
+  async #performHere(delegated: Delegated, timeout: number | undefined): Promise<unknown> {
+    const { call, options, signal } = delegated;
+    delegated.isSent = true;
+    try {
+      return await perform(this.#parts.leader, call, { ...options, timeout, signal });
+    } catch (error) {
+      // If the call was ended from outside, its own error says less than the one of the leader.
+      if (!signal.aborted) delegated.isSent = false;
+      throw error;
+    }
+  }
+
+  /** Waits for the membership that a call has made, which the leader has committed. */
+  #waitForRevision({ options: { timeout }, signal }: Delegated, revision: number): Promise<void> {
+    const { operations, limited } = this.#parts;
+    const wait = (ended: AbortSignal): Promise<void> => operations.until(() => this.#hasRevision(revision), ended);
+    return limited({ timeout, signal }, wait, callOptions);
   }
 
   /** Returns whether the membership that a call has made is committed as far as this server knows. */
@@ -159,13 +181,16 @@ export class Delegator {
   async #delegate(delegated: Delegated, request: Uint8Array): Promise<Report | undefined> {
     const { raft, operations } = this.#parts;
     const { options, signal } = delegated;
-    let heard = raft.now;
+    const silence = new Silence(raft);
+    let match: number | undefined;
     let outcome: { readonly report: Report | undefined } | undefined;
     let thrown: { readonly error: unknown } | undefined;
     const onReport = (report: Report | undefined): void => {
-      heard = raft.now;
+      silence.end(raft.now);
       if (report?.kind !== 'running') outcome = { report };
-      else if (report.progress !== undefined) {
+      else if (report.progress !== undefined && report.progress.match !== match) {
+        // Each report repeats the newest progress.
+        ({ match } = report.progress);
         try {
           options.onProgress?.(report.progress);
         } catch (error) {
@@ -176,7 +201,7 @@ export class Delegator {
     const ticket = await operations.run(({ forwarded }) => {
       if (signal.aborted || !forwarded.canDelegate) return undefined;
       delegated.isSent = true;
-      heard = raft.now;
+      silence.end(raft.now);
       const sent = forwarded.delegate(request);
       this.#onReport.set(sent, onReport);
       return sent;
@@ -188,8 +213,8 @@ export class Delegator {
     };
     signal.addEventListener('abort', cancel);
     if (signal.aborted) cancel();
-    const isSilent = (): boolean => raft.now - heard > SILENCE * raft.timings.election;
-    await operations.until(() => thrown !== undefined || outcome !== undefined || isSilent(), signal);
+    const isOver = (): boolean => thrown !== undefined || outcome !== undefined || silence.isTooLong();
+    await operations.until(isOver, signal);
     signal.removeEventListener('abort', cancel);
     this.#onReport.delete(ticket);
     if (thrown === undefined && outcome !== undefined) return outcome.report;
