@@ -1,6 +1,6 @@
 import { crc32, encodeFrame, frameLength } from '@kontiki/core/wire';
 import { EventEmitter, once } from 'node:events';
-import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, vi } from 'vitest';
@@ -152,17 +152,29 @@ export function closed(socket: Socket): Promise<unknown> {
 let incarnations = 1;
 let tickets = 1_000_000;
 
+/** Ports that `freePort` has returned. */
+const returned = new Set<number>();
+
 /**
- * Returns a port that was free a moment ago. Ports are needed in advance, because the membership
- * contains the addresses and is written before any server is listening.
+ * Returns a port that was free a moment ago, and never the same one twice. Ports are needed in advance, because the membership
+ * contains the addresses and is written before any server is listening. The port is below the ports
+ * that the system chooses for connections, so that no connection of another test takes it.
  */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 10_000);
+    if (returned.has(port)) continue;
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    returned.add(port);
+    return port;
+  }
 }
 
 /** Returns a frame with a message of a kind that no version knows, followed by message `ticket`. */
