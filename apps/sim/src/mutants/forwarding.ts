@@ -51,8 +51,8 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: 'a call that a new leader performs counts as never sent',
     file: 'node/members/delegator.ts',
-    find: 'delegated.isSent = true;\n    try {',
-    replace: 'try {',
+    find: 'return this.#performHere(delegated, hasSteps ? options.timeout : left);',
+    replace: 'return perform(this.#parts.leader, call, options);',
     rare: { why: 'a server must be elected after a call, and lose its quorum before the commit', test: DELEGATION },
   },
   {
