@@ -65,8 +65,8 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: 'a leader continues a delegated call that was aborted',
     file: 'node/members/delegated-calls.ts',
-    find: 'message.incarnation === incarnation && message.ticket === ticket)',
-    replace: 'message.incarnation === incarnation && message.ticket === -ticket)',
+    find: 'place.incarnation === incarnation && place.ticket === ticket)',
+    replace: 'place.incarnation === incarnation && place.ticket === -ticket)',
     rare: { why: 'operators in the worlds do not abort calls', test: DELEGATION },
   },
   {

@@ -34,8 +34,8 @@ export class TurnSchedule {
 
   /**
    * Schedules a turn to process an event from the disk or the network, before any other event.
-   * Calls of the application must not use this. A program that proposes a command whenever the
-   * previous one is applied could otherwise keep the process from handling events at all.
+   * A call of the application that needs no other server must not use this. A program that repeats
+   * such a call whenever it ends could otherwise keep the process from handling events at all.
    */
   runNext(): void {
     if (this.#isNext || !this.#isOpen) return;

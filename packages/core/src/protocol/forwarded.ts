@@ -94,7 +94,8 @@ export class Forwarded {
   }
 
   /** Replies to a delegated call. */
-  reply(from: ServerId, { incarnation: to, ticket }: Delegate, reply: Uint8Array): void {
+  reply(from: ServerId, call: Pick<Delegate, 'incarnation' | 'ticket'>, reply: Uint8Array): void {
+    const { incarnation: to, ticket } = call;
     this.#server.send(from, { kind: 'delegateReply', ...this.#server.header, to, ticket, reply });
   }
 

@@ -88,9 +88,12 @@ describe('a membership call on a follower', () => {
     const there = await failure(leader.members.remove('x'));
     const here = await failure(follower.members.remove('x'));
     expect([here.code, here.message]).toEqual([there.code, there.message]);
-    expect((await failure(follower.members.setLease(1))).code).toBe('KONTIKI_BAD_OPTION');
+    for (const { members } of [leader, follower]) {
+      expect((await failure(members.setLease(1))).code).toBe('KONTIKI_BAD_OPTION');
+      expect((await failure(members.transferLeadership(null as never))).code).toBe('KONTIKI_BAD_OPTION');
+    }
     expect((await failure(follower.members.remove('a', { expected: 99 }))).code).toBe('KONTIKI_REVISION');
-    expect(delegates(follower)).toHaveLength(3);
+    expect(delegates(follower)).toHaveLength(4);
   });
 
   it('a call waits for a leader', async () => {

@@ -68,7 +68,8 @@ export function reportError(error: unknown): Report {
   const code = isKontikiError(error) ? error.code : 'KONTIKI_BAD_OPTION';
   const { cause, leader } = Object(error) as { readonly cause?: unknown; readonly leader?: Leader };
   const text = cause === undefined ? undefined : messageOf(cause);
-  return { kind: 'failed', error: { code, message: messageOf(error), cause: text, leader } };
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', error: { code, message, cause: text, leader } };
 }
 
 /** Returns the error that the leader reported. */

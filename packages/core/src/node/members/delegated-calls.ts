@@ -14,10 +14,13 @@ import { Silence } from './silence.js';
 /** Maximum number of delegated calls in progress. This bounds the memory that they use. */
 const MAX_CALLS = 64;
 
+/** The part of a request that identifies its call. The request itself may keep a whole frame in memory. */
+type Place = Pick<Delegate, 'incarnation' | 'ticket'>;
+
 /** A delegated call in progress. */
 interface Running {
   readonly from: ServerId;
-  readonly message: Delegate;
+  readonly place: Place;
   readonly controller: AbortController;
   progress: CatchUpProgress | undefined;
   readonly silence: Silence;
@@ -56,11 +59,12 @@ export class DelegatedCalls {
     else void this.#perform(this.#start(from, message), request);
   }
 
-  #start(from: ServerId, message: Delegate): Running {
+  #start(from: ServerId, { incarnation, ticket }: Delegate): Running {
     const controller = new AbortController();
     const known = this.#raft.peers?.get(from)?.incarnation;
     const silence = new Silence(this.#raft);
-    return { from, message, controller, progress: undefined, silence, known, hasAnswered: false };
+    const place = { incarnation, ticket };
+    return { from, place, controller, progress: undefined, silence, known, hasAnswered: false };
   }
 
   #decode({ request }: Delegate): Request {
@@ -75,14 +79,14 @@ export class DelegatedCalls {
   }
 
   #cancel(from: ServerId, { incarnation }: Delegate, ticket: number): void {
-    for (const { from: server, message, controller } of this.#running) {
-      if (server === from && message.incarnation === incarnation && message.ticket === ticket)
+    for (const { from: server, place, controller } of this.#running) {
+      if (server === from && place.incarnation === incarnation && place.ticket === ticket)
         controller.abort(callerStopped(from));
     }
   }
 
   async #perform(call: Running, request: Exclude<Request, { readonly cancel: number }>): Promise<void> {
-    const { from, message, controller } = call;
+    const { from, place, controller } = call;
     const { signal } = controller;
     this.#running.add(call);
     const ended = new AbortController();
@@ -95,8 +99,8 @@ export class DelegatedCalls {
       .then(reportResult, reportError);
     ended.abort();
     this.#running.delete(call);
-    if (call.progress !== undefined) this.#reply(from, message, runningReport(call));
-    this.#reply(from, message, report);
+    if (call.progress !== undefined) this.#reply(from, place, runningReport(call));
+    this.#reply(from, place, report);
   }
 
   /** Resolves when this leader can change the membership, which needs a committed entry of its own. */
@@ -113,13 +117,13 @@ export class DelegatedCalls {
    * its server has stopped, because nobody waits for the outcome any more.
    */
   #reportProgress(call: Running, ended: AbortSignal): void {
-    const { timings } = this.#raft;
-    let reportAt = this.#raft.now + timings.heartbeat;
+    const next = (): number => this.#raft.now + this.#raft.timings.heartbeat;
+    let reportAt = next();
     const report = (): boolean => {
       if (this.#hasStopped(call)) call.controller.abort(callerStopped(call.from));
       if (this.#raft.now >= reportAt) {
-        reportAt = this.#raft.now + timings.heartbeat;
-        this.#reply(call.from, call.message, runningReport(call));
+        reportAt = next();
+        this.#reply(call.from, call.place, runningReport(call));
       }
       return false;
     };
@@ -127,23 +131,23 @@ export class DelegatedCalls {
   }
 
   #hasStopped(call: Running): boolean {
-    const { from, message, silence, known } = call;
+    const { from, place, silence, known } = call;
     const { role, peers, leaving } = this.#raft;
     // Only a leader hears from its peers, and it hears less from servers that are leaving.
     if (role !== 'leader' || leaving.has(from)) return false;
     const peer = peers?.get(from);
     if (peer === undefined) return true;
     // Before its first answer, the leader knows only the previous incarnation of a restarted server.
-    const isSame = peer.incarnation === message.incarnation;
+    const isSame = peer.incarnation === place.incarnation;
     call.hasAnswered ||= isSame;
     if (!isSame && (call.hasAnswered || peer.incarnation !== known)) return true;
     silence.end(peer.lastActive);
     return silence.isTooLong();
   }
 
-  #reply(from: ServerId, message: Delegate, report: Report): void {
+  #reply(from: ServerId, place: Place, report: Report): void {
     const reply = encode(report);
-    void this.#operations.run((raft) => raft.forwarded.reply(from, message, reply));
+    void this.#operations.run((raft) => raft.forwarded.reply(from, place, reply));
   }
 }
 

@@ -41,8 +41,8 @@ export function isCall(name: unknown): name is keyof MemberCalls {
   return typeof name === 'string' && Object.hasOwn(ARGUMENTS, name);
 }
 
-/** Makes a call. Missing arguments are passed as undefined, so that the call rejects them. */
+/** Makes a call. Missing arguments are passed as undefined. */
 export function perform(members: MemberCalls, { name, args }: MemberCall, options: object): Promise<unknown> {
-  const all = Array.from({ length: ARGUMENTS[name] }, (_, i) => args[i] ?? undefined);
+  const all = Array.from({ length: ARGUMENTS[name] }, (_, i) => args[i]);
   return (members[name] as (...args: unknown[]) => Promise<unknown>).call(members, ...all, options);
 }

@@ -157,7 +157,7 @@ export class Members {
    * with `KONTIKI_TRANSFER_FAILED` if the leader remains the leader.
    */
   transferLeadership(to?: ServerId, options: TransferOptions = {}): Promise<Leader> {
-    return this.#call('transferLeadership', [to], options, transferOptions);
+    return this.#call('transferLeadership', to === undefined ? [] : [to], options, transferOptions);
   }
 
   /** `known` has the names of the options that the call accepts. */
