@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.js';
 const PROTOCOL = 'packages/core/test/protocol/forwarding.test.ts';
 const NODE = 'packages/core/test/node/forwarding.test.ts';
 const DELEGATION = 'packages/core/test/node/delegation.test.ts';
+const DELEGATED = 'packages/core/test/node/delegated-calls.test.ts';
 
 /** Bugs in how servers forward proposals to the leader. */
 export const protocolMutants: readonly Mutant[] = [
@@ -40,7 +41,7 @@ export const nodeMutants: readonly Mutant[] = [
     file: 'protocol/forwarded.ts',
     find: 'servers.has(from) !== true || !this.#isFirst(from, message)) return;\n    if (leader === id',
     replace: 'servers.has(from) !== true) return;\n    if (leader === id',
-    rare: { why: 'the worlds do not check the effect of each membership change', test: DELEGATION },
+    rare: { why: 'the worlds do not check the effect of each membership change', test: DELEGATED },
   },
   {
     name: 'a delegated call without an outcome counts as never sent',
@@ -67,14 +68,14 @@ export const nodeMutants: readonly Mutant[] = [
     file: 'node/members/delegated-calls.ts',
     find: 'place.incarnation === incarnation && place.ticket === ticket)',
     replace: 'place.incarnation === incarnation && place.ticket === -ticket)',
-    rare: { why: 'operators in the worlds do not abort calls', test: DELEGATION },
+    rare: { why: 'operators in the worlds do not abort calls', test: DELEGATED },
   },
   {
     name: 'a leader continues the calls of a server that has stopped',
     file: 'node/members/delegated-calls.ts',
     find: 'if (this.#hasStopped(call)) call',
     replace: 'if (this.#hasStopped(call) && false) call',
-    rare: { why: 'the calls of the worlds have a time limit', test: DELEGATION },
+    rare: { why: 'the calls of the worlds have a time limit', test: DELEGATED },
   },
   {
     name: 'a call of several steps is made again after some of its steps',

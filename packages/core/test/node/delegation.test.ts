@@ -1,37 +1,19 @@
 // Shows that every server takes membership calls. A server that does not lead delegates them to the
 // leader, and reports the leader's error or that the outcome is unknown.
 import { afterEach, describe, expect, it } from 'vitest';
-import type { DelegateReply } from '@kontiki/core/protocol';
-import type { KontikiError, Membership, Message, NodeOptions, RaftNode } from '@kontiki/core';
-import { Filtered } from './filtered-transport.js';
-import { atOnce, Nodes, outcome, runToOutcome, SuspendableProcess } from './harness.js';
+import type { KontikiError, Membership, Message, RaftNode } from '@kontiki/core';
+import { FilteredNodes } from './filtered-nodes.js';
+import { atOnce, outcome, runToOutcome, SuspendableProcess } from './harness.js';
 
-let nodes = new Nodes();
+let nodes = new FilteredNodes();
 afterEach(async () => {
   await nodes.close();
-  nodes = new Nodes();
+  nodes = new FilteredNodes();
 });
 
-const transports = new Map<string, Filtered>();
-const transportOf = (node: RaftNode<number>): Filtered => transports.get(node.id) as Filtered;
-
-async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
-  const transport = new Filtered(nodes.network.transport());
-  transports.set(id, transport);
-  return nodes.open(id, { transport, ...options });
-}
-
-/**
- * Starts a cluster of three servers. Resolves with the leader and a follower that knows the
- * leader.
- */
-async function cluster(): Promise<[RaftNode<number>, RaftNode<number>]> {
-  await nodes.bootstrap('a', 'b', 'c');
-  for (const id of ['a', 'b', 'c']) await open(id);
-  await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
-  return [nodes.leader as RaftNode<number>, nodes.followers[0] as RaftNode<number>];
-}
-
+const transportOf: FilteredNodes['transportOf'] = (node) => nodes.transportOf(node);
+const open: FilteredNodes['open'] = (id, options) => nodes.open(id, options);
+const cluster: FilteredNodes['led'] = (options) => nodes.led(options);
 const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
 
 /** Resolves with the error of a call. */
@@ -172,7 +154,7 @@ describe('a membership call whose leader fails', () => {
 
 describe('a membership call that has an error', () => {
   it.each([1, 2, 8])('a call that timed out without a leader is not made by the next one (seed %i)', async (seed) => {
-    nodes = new Nodes(seed);
+    nodes = new FilteredNodes(seed);
     const timings = { heartbeat: 50, election: 1_000 };
     await nodes.bootstrap('a', 'b', 'c');
     for (const id of ['a', 'b', 'c']) await open(id, { timings });
@@ -304,121 +286,11 @@ describe('a membership call that has an error', () => {
 
   it('a call made right after the start waits until the new leader can change the members', async () => {
     for (let seed = 1; seed <= 10; seed += 1) {
-      nodes = new Nodes(seed);
+      nodes = new FilteredNodes(seed);
       await nodes.bootstrap('a', 'b', 'c');
       for (const id of ['a', 'b', 'c']) await open(id);
       expect(await run(nodes.get('a').members.setMetadata('a', 'new'))).toMatchObject({ revision: 1 });
       await nodes.close();
     }
-  });
-});
-
-describe('a leader that performs calls of other servers', () => {
-  it('a delegated call that arrives twice is performed once', async () => {
-    const [leader, follower] = await cluster();
-    await run(follower.members.setMetadata('a', 'first'));
-    const [again] = delegates(follower);
-    await run(follower.members.setMetadata('a', 'second'));
-    transportOf(follower).send(leader.id, [again as Message]);
-    await nodes.clock.elapse(1_000);
-    expect(leader.status().membership?.servers.get('a')?.metadata).toBe('second');
-  });
-
-  it('an aborted call ends on the leader, and the new server stays a learner', async () => {
-    const [leader, follower] = await cluster();
-    const controller = new AbortController();
-    const adding = follower.members.addVoter('d', 'memory:d', { signal: controller.signal });
-    await nodes.clock.until(() => leader.status().membership?.learners.includes('d') === true);
-    controller.abort();
-    expect(await run(adding)).toBe('KONTIKI_UNKNOWN_OUTCOME');
-    await nodes.clock.elapse(100);
-    await open('d');
-    await nodes.clock.elapse(10_000);
-    expect(leader.status().membership?.learners).toContain('d');
-  });
-
-  it('a leader ends the calls of a server that has stopped', async () => {
-    const [leader, follower] = await cluster();
-    const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
-    await run(follower.members.addLearner('d', 'memory:d'));
-    const waiting = Array.from({ length: 64 }, () => follower.members.addVoter('d', 'memory:d'));
-    const ended = Promise.allSettled(waiting);
-    await nodes.clock.elapse(1_000);
-    await follower.close(atOnce);
-    await ended;
-    await nodes.clock.elapse(2_000);
-    expect(await run(other.members.setMetadata('a', 'new'))).toMatchObject({ revision: 2 });
-    await open('d');
-    await nodes.clock.elapse(10_000);
-    expect(leader.status().membership?.learners).toContain('d');
-  });
-
-  it('a leader ends the calls of a server that restarted before its first answer', async () => {
-    const [leader, follower] = await cluster();
-    const other = nodes.followers.find(({ id }) => id !== follower.id) as RaftNode<number>;
-    await run(follower.members.addLearner('d', 'memory:d'));
-    await follower.close(atOnce);
-    await nodes.clock.elapse(100);
-    const restarted = await open(follower.id);
-    transportOf(restarted).hold = 'heartbeatReply';
-    await nodes.clock.until(() => restarted.leader !== undefined);
-    const ended = Promise.allSettled(Array.from({ length: 64 }, () => restarted.members.addVoter('d', 'memory:d')));
-    await nodes.clock.elapse(20);
-    await restarted.close(atOnce);
-    await ended;
-    await open(follower.id);
-    await nodes.clock.elapse(10_000);
-    expect(leader.isLeader).toBe(true);
-    expect(await run(other.members.setMetadata('a', 'new'))).toMatchObject({ revision: 2 });
-  });
-
-  it('a call whose cancellation is lost ends with the next report', async () => {
-    const [leader, follower] = await cluster();
-    const controller = new AbortController();
-    const adding = follower.members.addVoter('d', 'memory:d', { signal: controller.signal });
-    await nodes.clock.until(() => leader.status().membership?.learners.includes('d') === true);
-    nodes.network.isolate(follower.id);
-    controller.abort();
-    expect(await run(adding)).toBe('KONTIKI_UNKNOWN_OUTCOME');
-    await nodes.clock.elapse(20);
-    nodes.network.heal();
-    await nodes.clock.elapse(200);
-    await open('d');
-    await nodes.clock.elapse(10_000);
-    expect(leader.status().membership?.learners).toContain('d');
-  });
-
-  it('a leader performs at most 64 delegated calls at a time', async () => {
-    const [, follower] = await cluster();
-    await run(follower.members.addLearner('d', 'memory:d'));
-    const waiting = Array.from({ length: 64 }, () => follower.members.addVoter('d', 'memory:d'));
-    const ended = Promise.allSettled(waiting);
-    await nodes.clock.elapse(1_000);
-    expect(await run(follower.members.setMetadata('a', 'new'))).toBe('KONTIKI_OVERLOADED');
-    await open('d');
-    const settled = (await run(ended)) as PromiseSettledResult<unknown>[];
-    expect(settled.some(({ status }) => status === 'fulfilled')).toBe(true);
-    expect(await run(follower.members.setMetadata('a', 'new'))).toMatchObject({ revision: expect.any(Number) });
-  });
-
-  it.each<[string, string, string]>([
-    ['no JSON', '{', 'KONTIKI_PROTOCOL'],
-    ['no object', '7', 'KONTIKI_PROTOCOL'],
-    ['an unknown call', '{"name":"toString","args":[],"options":{}}', 'KONTIKI_PROTOCOL'],
-    ['a call without arguments', '{"name":"change","args":[],"options":{}}', 'KONTIKI_BAD_OPTION'],
-    ['arguments of wrong types', '{"name":"reconcile","args":[null],"options":{}}', 'KONTIKI_BAD_OPTION'],
-    ['an unknown option', '{"name":"raiseLevel","args":[],"options":{"x":1}}', 'KONTIKI_BAD_OPTION'],
-    ['too many bytes', `"${'x'.repeat(300_000)}"`, 'KONTIKI_TOO_LARGE'],
-  ])('a request with %s is answered with an error', async (_, json, code) => {
-    const [leader, follower] = await cluster();
-    const { term } = leader.status();
-    const request = new TextEncoder().encode(json);
-    const [{ incarnation }] = transportOf(follower).sent as [Message];
-    const forged: Message = { kind: 'delegate', term, incarnation, ticket: 1, request };
-    transportOf(follower).send(leader.id, [forged]);
-    await nodes.clock.elapse(100);
-    const reply = transportOf(leader).sent.findLast(({ kind }) => kind === 'delegateReply') as DelegateReply;
-    expect(JSON.parse(new TextDecoder().decode(reply.reply))).toMatchObject({ kind: 'failed', error: { code } });
-    expect(leader.isLeader).toBe(true);
   });
 });

@@ -2,34 +2,19 @@
 // proposal then settles with the result of the server's own state machine, or with an error. The
 // error reports whether the command may have been applied.
 import { afterEach, describe, expect, it } from 'vitest';
-import type { KontikiError, NodeOptions, RaftNode } from '@kontiki/core';
-import { Filtered } from './filtered-transport.js';
-import { atOnce, bytes, Nodes, outcome, runToOutcome } from './harness.js';
+import type { KontikiError, RaftNode } from '@kontiki/core';
+import { FilteredNodes } from './filtered-nodes.js';
+import { atOnce, bytes, outcome, runToOutcome } from './harness.js';
 
-let nodes = new Nodes();
+let nodes = new FilteredNodes();
 afterEach(async () => {
   await nodes.close();
-  nodes = new Nodes();
+  nodes = new FilteredNodes();
 });
 
-const transports = new Map<string, Filtered>();
-const transportOf = (node: RaftNode<number>): Filtered => transports.get(node.id) as Filtered;
-
-async function open(id: string, options: Partial<NodeOptions<number>> = {}): Promise<RaftNode<number>> {
-  const transport = new Filtered(nodes.network.transport());
-  transports.set(id, transport);
-  return nodes.open(id, { transport, ...options });
-}
-
-/**
- * Starts a cluster of three servers. Resolves with the leader and a follower that knows the leader.
- */
-async function cluster(options: Partial<NodeOptions<number>> = {}): Promise<[RaftNode<number>, RaftNode<number>]> {
-  await nodes.bootstrap('a', 'b', 'c');
-  for (const id of ['a', 'b', 'c']) await open(id, options);
-  await nodes.clock.until(() => nodes.leader !== undefined && nodes.followers.every(({ leader }) => leader));
-  return [nodes.leader as RaftNode<number>, nodes.followers[0] as RaftNode<number>];
-}
+const transportOf: FilteredNodes['transportOf'] = (node) => nodes.transportOf(node);
+const open: FilteredNodes['open'] = (id, options) => nodes.open(id, options);
+const cluster: FilteredNodes['led'] = (options) => nodes.led(options);
 
 /** Proposes a command and waits for its outcome. */
 const run = (promise: Promise<unknown>): Promise<unknown> => runToOutcome(nodes, promise);
