@@ -113,7 +113,7 @@ export async function join(
     );
   } catch (error) {
     throw new CliError(
-      `${me.id} is not a voter yet: ${(error as Error).message}. To try again, stop this process and start the node again: ${COMMAND} node --id ${me.id}`,
+      `${me.id} is not a voter yet (${(error as Error).message}) Stop this process, then start the node again: ${COMMAND} node --id ${me.id}`,
       undefined,
       { cause: error },
     );

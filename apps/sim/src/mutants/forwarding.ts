@@ -80,8 +80,8 @@ export const nodeMutants: readonly Mutant[] = [
   {
     name: 'a call of several steps is made again after some of its steps',
     file: 'node/members/delegator.ts',
-    find: "code === 'KONTIKI_ABORTED' || (hasSteps && NEXT_LEADER.includes(code))",
-    replace: "code === 'KONTIKI_ABORTED'",
+    find: "error.code === 'KONTIKI_ABORTED' || (hasSteps && isNextLeaders)",
+    replace: "error.code === 'KONTIKI_ABORTED'",
     rare: { why: 'operators of the worlds make no such calls', test: DELEGATION },
   },
   {

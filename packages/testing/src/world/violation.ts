@@ -74,7 +74,8 @@ export const INVARIANTS = [
  * - `linearizable`: the workload finds no contradictions in the answers to clients
  * - `versionsAreKnown`: a version of the state machine is raised only after every member has
  *   announced it
- * - `refusedChangesNothing`: a membership call that rejects with a certain error has no effect, also later
+ * - `refusedChangesNothing`: a membership call has no effect, not even later, if it rejects with an
+ *   error other than an unknown outcome
  */
 export const NODE_INVARIANTS = [
   'appliesInOrder',

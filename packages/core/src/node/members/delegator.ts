@@ -122,13 +122,12 @@ export class Delegator {
       }
       if (report?.kind === 'returned') return report.value;
       if (report?.kind === 'failed') {
-        const { code } = report.error;
-        const changedNothing = !hasSteps && NEXT_LEADER.includes(code);
+        const error = errorOf(report.error);
+        const isNextLeaders = NEXT_LEADER.includes(error.code);
         // An earlier step of the call may have been made.
-        const isUnknown = code === 'KONTIKI_ABORTED' || (hasSteps && NEXT_LEADER.includes(code));
-        if (isUnknown) throw errorOf(report.error);
+        if (error.code === 'KONTIKI_ABORTED' || (hasSteps && isNextLeaders)) throw error;
         delegated.isSent = false;
-        if (!changedNothing) throw errorOf(report.error);
+        if (!isNextLeaders) throw error;
       }
       delegated.isSent = false;
       // Retry after a heartbeat, because another server may lead by then.

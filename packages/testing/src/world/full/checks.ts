@@ -43,7 +43,7 @@ export class NodeChecks {
   readonly freshness: Freshness;
   readonly invariants: InvariantChecker;
   readonly #mix: Mix;
-  /** The metadata of membership calls that rejected with a certain error. */
+  /** The metadata of membership calls that rejected with an error other than an unknown outcome. */
   readonly refused: Set<string> = new Set();
   /** Number of membership calls whose effect the checks can recognize. */
   annotations = 0;

@@ -30,7 +30,10 @@ export abstract class OperatedNode {
     this.#annotate();
   }
 
-  /** Makes a membership change that the checks recognize. After a certain error, it must have no effect. */
+  /**
+   * Makes a membership change that the checks recognize. If the call rejects with an error other than
+   * an unknown outcome, the change must have no effect.
+   */
   #annotate(): void {
     const { checks, id } = this;
     const metadata = `annotation ${(checks.annotations += 1)}`;

@@ -296,7 +296,6 @@ class World {
     await upgrade?.raise();
     const agree = await this.#elapse(60_000, () => this.#agree);
     invariants.check('converges', agree, () => `the servers do not converge: ${JSON.stringify(this.#statuses)}`);
-    this.checks.refusedHaveNoEffect();
     for (const { id, machine } of this.#participants)
       if (machine !== undefined) this.checks.state(id, machine.through, this.workload.digest(machine.inner));
     // A timer set before the faults ended may fire up to a second late.
@@ -315,6 +314,7 @@ class World {
       frames <= 24 * (this.servers.filter(({ isRetired }) => !isRetired).length - 1),
       () => `${frames} frames were sent without requests`,
     );
+    this.checks.refusedHaveNoEffect();
   }
 
   /** Stops all servers that are not members, once the last membership change is complete. */
