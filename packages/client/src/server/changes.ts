@@ -55,7 +55,7 @@ export class Watches {
         if (!response.write(`{"index":${index},"result":${json}}\n`)) await once(response, 'drain', { signal });
       }
     } catch {
-      // The client has disconnected, or the node has ended. In both cases the client goes on elsewhere.
+      // The client has disconnected, or the node has ended. Then the client continues at another node.
     } finally {
       clearInterval(beat);
       response.end();
